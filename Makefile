@@ -1,0 +1,274 @@
+# Parley: one Makefile for the whole tree (non-recursive; sources are found by wildcard).
+#
+# Knobs, given on the command line (make V=1 …):
+#   B=build            where everything built goes; nothing is written elsewhere
+#   SANITIZE=LIST      address,undefined or thread; builds into $(B)-LIST, beside the normal build
+#   COVERAGE=1         gcov instrumentation; builds into $(B)-coverage
+#   DEVELOPER=1        more warnings
+#   V=1                show whole commands
+#   CC=gcc             the compiler; CFLAGS and LDFLAGS are added to ours
+#   CRASH_POINTS=1     compiles in CRASH_AT=process:step:n (builds into $(B)-crash)
+#   TEST=NAME          for check and test: only tests whose name contains NAME
+#   SEEDS=20000        for sim: how many schedules;  SEED=N: the first seed
+#   prefix=/usr/local  DESTDIR=  for install
+# `make help` lists the targets.
+
+B ?= build
+CC ?= cc
+AR ?= ar
+PROTOC ?= protoc
+PROTOC_C ?= protoc-c
+PYTHON ?= python3
+SEEDS ?= 20000
+SEED ?= 1
+prefix ?= /usr/local
+bindir ?= $(prefix)/bin
+libdir ?= $(prefix)/lib
+includedir ?= $(prefix)/include
+datadir ?= $(prefix)/share/parley
+
+.DEFAULT_GOAL := all
+.SUFFIXES:
+.DELETE_ON_ERROR:
+
+comma := ,
+O := $(B)$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))$(if $(COVERAGE),-coverage)$(if $(CRASH_POINTS),-crash)$(if $(FUZZ),-fuzz)
+Q := $(if $(V),,@)
+say = $(if $(V),@:,@printf '  %-7s %s\n' $(1) '$(2)')
+
+# ---- what must be installed; asked once, at the start, so that the message comes before any compiler error ----
+PKGS := rdkafka libpq hiredis jansson cmocka libsodium libmicrohttpd openssl libedit libxxhash libcurl libprotobuf-c
+NO_PKGS_GOALS := help deps deps-dev clean distclean format format-check lint test demo bench
+ifneq ($(filter-out $(NO_PKGS_GOALS),$(or $(MAKECMDGOALS),all)),)
+  PKG_FLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null || echo missing)
+  HAVE_REST := $(shell command -v $(PROTOC) >/dev/null && command -v $(PROTOC_C) >/dev/null && \
+                 echo '\#include <uthash.h>' | $(CC) -E -x c - >/dev/null 2>&1 && echo yes)
+  ifneq ($(filter missing,$(PKG_FLAGS))$(if $(HAVE_REST),,missing),)
+    $(error some packages that Parley needs are missing here: run `make deps` (as root or with sudo), then `make` again)
+  endif
+  PKG_CFLAGS := $(patsubst -I%,-isystem %,$(filter-out -D_FILE_OFFSET_BITS=64,$(PKG_FLAGS)))
+  PKG_LIBS := $(shell pkg-config --libs $(PKGS))
+endif
+
+# ---- flags ----
+WARN := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat -Wformat-security \
+        -Wimplicit-fallthrough -Wundef
+ifdef DEVELOPER
+  WARN += -Wshadow -Wpointer-arith -Wcast-qual -Wwrite-strings -Wlogical-op -Wduplicated-cond
+endif
+OPT := -O2 -g
+HARDEN := -fstack-protector-strong -fstack-clash-protection
+HARDEN_LD := -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
+ifdef SANITIZE
+  OPT := -O1 -g -fno-omit-frame-pointer
+  SAN := -fsanitize=$(SANITIZE) $(if $(findstring undefined,$(SANITIZE)),-fno-sanitize-recover=undefined)
+else
+  HARDEN += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
+endif
+ifdef COVERAGE
+  OPT := -O0 -g --coverage
+  HARDEN := -fstack-protector-strong
+endif
+ifdef FUZZ
+  SAN += -fsanitize=fuzzer-no-link
+endif
+DEFS := -D_GNU_SOURCE= -D_FILE_OFFSET_BITS=64 $(if $(CRASH_POINTS),-DPARLEY_CRASH_POINTS=1)
+# -fvisibility=hidden makes -fPIC code as good as PIE code, so that one set of objects serves programs and libparley.so.
+BASE_CFLAGS := -std=gnu17 $(OPT) -fPIC -fvisibility=hidden -fno-strict-aliasing $(HARDEN) $(SAN) -I. -I$(O)/gen $(PKG_CFLAGS) $(DEFS)
+OUR_CFLAGS := $(BASE_CFLAGS) $(WARN) -include common/base/banned.h
+ALL_LDFLAGS := $(OPT) $(SAN) $(HARDEN_LD) -Wl,--as-needed $(LDFLAGS)
+LIBS := $(PKG_LIBS) -lpthread -lm
+
+# ---- sources ----
+PROC_NAMES := edge router fanout persister offline query gateway
+PROTOS := $(sort $(wildcard proto/*.proto))
+GEN_C := $(PROTOS:%.proto=$(O)/gen/%.pb-c.c)
+GEN_H := $(PROTOS:%.proto=$(O)/gen/%.pb-c.h)
+
+srcs = $(sort $(wildcard $(addsuffix /*.c,$(1))))
+objs = $(patsubst %.c,$(O)/obj/%.o,$(1))
+
+BASE_SRC := $(call srcs,common/base)
+IM_SRC := $(call srcs,common/im)
+CLIENT_SRC := $(call srcs,client/lib)
+SUPPORT_SRC := $(call srcs,tests/support)
+PROC_LIBS := $(foreach p,$(PROC_NAMES),$(if $(filter-out $p/main.c,$(wildcard $p/*.c)),$p))
+PROCS := $(foreach p,$(PROC_NAMES),$(if $(wildcard $p/main.c),$p))
+TOOLS := $(if $(wildcard client/parley/*.c),parley) $(if $(wildcard client/parleyctl/*.c),parleyctl) \
+         $(if $(wildcard bench/*.c),parley-bench)
+SIM := $(if $(wildcard tests/sim/*.c),$(O)/bin/parley-sim)
+UNIT_SRC := $(call srcs,tests/unit)
+INTEGRATION_SRC := $(call srcs,tests/integration)
+FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+C_SRC := $(BASE_SRC) $(IM_SRC) $(CLIENT_SRC) $(SUPPORT_SRC) $(call srcs,$(PROC_NAMES) client/parley client/parleyctl bench tests/sim) \
+         $(UNIT_SRC) $(INTEGRATION_SRC) $(wildcard tests/fuzz/*.c)
+C_HDR := $(sort $(wildcard $(addsuffix /*.h,common/base common/im $(PROC_NAMES) client/lib client/parley client/parleyctl \
+         bench tests/sim tests/support tests/unit tests/integration tests/fuzz)))
+
+UNIT := $(patsubst %.c,$(O)/%,$(filter tests/unit/test_%,$(UNIT_SRC)))
+INTEGRATION := $(patsubst %.c,$(O)/%,$(filter tests/integration/test_%,$(INTEGRATION_SRC)))
+FUZZERS := $(FUZZ_SRC:%.c=$(O)/%)
+PROGRAMS := $(PROCS:%=$(O)/bin/parley-%) $(TOOLS:%=$(O)/bin/%)
+
+BASE_LIB := $(if $(BASE_SRC),$(O)/libbase.a)
+IM_LIB := $(if $(IM_SRC)$(PROTOS),$(O)/libim.a)
+CLIENT_LIB := $(if $(CLIENT_SRC),$(O)/libparley.a)
+SUPPORT_LIB := $(if $(SUPPORT_SRC),$(O)/libsupport.a)
+PROC_LIB := $(PROC_LIBS:%=$(O)/lib%.a)
+CORE_LIBS := $(IM_LIB) $(BASE_LIB)
+TEST_LIBS := $(SUPPORT_LIB) $(PROC_LIB) $(CLIENT_LIB) $(CORE_LIBS)
+
+# ---- targets ----
+.PHONY: all help deps deps-dev lint format format-check tidy test check unit integration sim bench demo fuzz fuzz-smoke \
+        coverage install clean tests programs
+all: programs tests lint ## build everything, warnings as errors, with the layer and proto checks
+programs: $(PROGRAMS) $(if $(CLIENT_SRC),$(O)/libparley.a $(O)/libparley.so) $(if $(PROTOS),$(O)/parley.desc)
+tests: $(UNIT) $(INTEGRATION) $(SIM) $(FUZZERS) $(BASE_LIB) $(IM_LIB) $(PROC_LIB)
+
+help: ## this list
+	@sed -n 's/^# \?//; 1,/help. lists/p' Makefile; echo
+	@awk -F ':.*## ' '/^[a-z_.-]+:.*## / { printf "  %-22s %s\n", $$1, $$2 }' Makefile
+
+# ---- compiling ----
+$(O)/obj/%.o: %.c $(O)/flags | $(GEN_H)
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(OUR_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(call objs,$(CLIENT_SRC)): OUR_CFLAGS += -fvisibility=default
+
+$(O)/obj/gen/%.o: $(O)/gen/%.c $(O)/flags | $(GEN_H)
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(O)/gen/%.pb-c.c $(O)/gen/%.pb-c.h &: %.proto
+	@mkdir -p $(O)/gen/proto
+	$(call say,PROTOC,$<)
+	$(Q)$(PROTOC_C) -Iproto --c_out=$(O)/gen/proto $(<F)
+
+$(O)/parley.desc: $(PROTOS)
+	@mkdir -p $(@D)
+	$(call say,DESC,$@)
+	$(Q)$(PROTOC) -Iproto --include_imports --descriptor_set_out=$@ $(notdir $(PROTOS))
+
+# Everything is compiled again when the flags change; the file is touched only then.
+FLAGS_NOW := $(CC) $(OUR_CFLAGS) $(CFLAGS) $(ALL_LDFLAGS) $(LIBS)
+$(O)/flags: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(FLAGS_NOW)' | cmp -s - $@ || printf '%s\n' '$(FLAGS_NOW)' > $@
+.PHONY: FORCE
+FORCE:
+
+# ---- libraries; remade from nothing, so that a source file that went away goes away here too ----
+define archive
+	@mkdir -p $(@D)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $(filter %.o,$^)
+endef
+GEN_OBJ := $(PROTOS:%.proto=$(O)/obj/gen/%.pb-c.o)
+$(O)/libbase.a: $(call objs,$(BASE_SRC)); $(archive)
+$(O)/libim.a: $(call objs,$(IM_SRC)) $(GEN_OBJ); $(archive)
+$(O)/libsupport.a: $(call objs,$(SUPPORT_SRC)); $(archive)
+# The static library stands alone: it holds what it uses of common/.
+$(O)/libparley.a: $(call objs,$(CLIENT_SRC) $(IM_SRC) $(BASE_SRC)) $(GEN_OBJ); $(archive)
+define proc_lib
+$(O)/lib$(1).a: $(call objs,$(filter-out $(1)/main.c,$(call srcs,$(1)))); $$(archive)
+endef
+$(foreach p,$(PROC_LIBS),$(eval $(call proc_lib,$p)))
+
+$(O)/libparley.so: $(call objs,$(CLIENT_SRC)) $(CORE_LIBS)
+	$(call say,LD,$@)
+	$(Q)echo '{ global: parley_*; local: *; };' > $(O)/libparley.map
+	$(Q)$(CC) -shared -Wl,-soname,libparley.so.0 -Wl,--version-script=$(O)/libparley.map $(if $(SANITIZE),,-Wl,-z,defs) \
+	  $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS)
+
+# ---- programs ----
+define link
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) -pie $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS)
+endef
+define proc_bin
+$(O)/bin/parley-$(1): $(O)/obj/$(1)/main.o $(if $(filter $(1),$(PROC_LIBS)),$(O)/lib$(1).a) $(CORE_LIBS); $$(link)
+endef
+$(foreach p,$(PROCS),$(eval $(call proc_bin,$p)))
+$(O)/bin/parley: $(call objs,$(call srcs,client/parley)) $(CLIENT_LIB) $(CORE_LIBS); $(link)
+$(O)/bin/parleyctl: $(call objs,$(call srcs,client/parleyctl)) $(CLIENT_LIB) $(CORE_LIBS); $(link)
+$(O)/bin/parley-bench: $(call objs,$(call srcs,bench)) $(CLIENT_LIB) $(CORE_LIBS); $(link)
+$(O)/bin/parley-sim: $(call objs,$(call srcs,tests/sim)) $(TEST_LIBS); $(link)
+$(O)/tests/unit/%: $(O)/obj/tests/unit/%.o $(TEST_LIBS); $(link)
+$(O)/tests/integration/%: $(O)/obj/tests/integration/%.o $(TEST_LIBS); $(link)
+# Without libFuzzer the targets get a small main that replays files and makes mutants of its own.
+ifdef FUZZ
+$(O)/tests/fuzz/%: ALL_LDFLAGS += -fsanitize=fuzzer
+$(O)/tests/fuzz/%: $(O)/obj/tests/fuzz/%.o $(TEST_LIBS); $(link)
+else
+$(O)/tests/fuzz/%: $(O)/obj/tests/fuzz/%.o $(O)/obj/tests/fuzz/replay.o $(TEST_LIBS); $(link)
+endif
+.SECONDARY:
+
+# ---- checks ----
+LINTED := $(C_SRC) $(C_HDR) $(PROTOS)
+lint: $(O)/lint.ok ## layer rules (who may include whom) and proto rules; part of plain `make`
+$(O)/lint.ok: $(LINTED) tools/lint-layers tools/lint-proto
+	@mkdir -p $(@D)
+	$(call say,LINT,layers and protos)
+	$(Q)$(PYTHON) tools/lint-layers $(C_SRC) $(C_HDR)
+	$(Q)$(PYTHON) tools/lint-proto $(PROTOS)
+	@touch $@
+format: ## rewrite all C files by .clang-format
+	clang-format -i $(C_SRC) $(C_HDR)
+format-check: ## fails when a C file is not as .clang-format wants it
+	clang-format --dry-run -Werror $(C_SRC) $(C_HDR)
+tidy: $(GEN_H) ## clang-tidy over all C files
+	clang-tidy --quiet $(TIDY) $(C_SRC) -- $(filter-out -fstack-clash-protection,$(OUR_CFLAGS))
+
+# ---- tests ----
+RUN := PARLEY_BUILD='$(O)' PARLEY_MAKE='$(MAKE)' SANITIZE='$(SANITIZE)' TEST='$(TEST)' SEEDS='$(SEEDS)' SEED='$(SEED)' tests/run
+test: ## install what is missing, build, run everything on real servers
+	@+$(RUN)
+check: ## build and run the unit and integration tests whose name contains TEST=NAME; installs nothing
+	@+$(RUN) --no-deps --only unit,integration
+unit: ## build and run the unit tests; installs nothing
+	@+$(RUN) --no-deps --only unit
+integration: ## build and run the integration tests; installs nothing
+	@+$(RUN) --no-deps --only integration
+sim: $(SIM) ## run SEEDS=n simulated schedules, from SEED=n on
+	$(if $(SIM),$(SIM) --seeds $(SEEDS) --seed $(SEED),@echo 'tests/sim is not here yet')
+fuzz: ## libFuzzer builds of tests/fuzz (needs clang), into $(B)-address-undefined-fuzz
+	@command -v clang >/dev/null || { echo 'make fuzz needs clang: run `make deps-dev`'; exit 2; }
+	+$(MAKE) CC=clang FUZZ=1 SANITIZE=address,undefined fuzzers
+.PHONY: fuzzers
+fuzzers: $(FUZZERS)
+coverage: ## unit tests with gcov; prints lines covered per folder
+	+$(MAKE) COVERAGE=1 unit
+	$(PYTHON) tools/coverage $(B)-coverage
+bench: ## the benchmark: private servers, the pipeline, floors measured in the same run
+	@+test -x tools/bench || { echo 'tools/bench is not here yet'; exit 2; }; PARLEY_BUILD='$(O)' PARLEY_MAKE='$(MAKE)' tools/bench
+demo: ## install what is missing, build, start everything and let two demo users talk; Ctrl-C stops it
+	@+test -x tools/demo || { echo 'tools/demo is not here yet'; exit 2; }; PARLEY_BUILD='$(O)' PARLEY_MAKE='$(MAKE)' tools/demo
+deps: ## install the packages and Kafka jars that are missing
+	@tools/deps
+deps-dev: ## the same, and clang-format, clang-tidy, clang
+	@tools/deps --dev
+
+# ---- the rest ----
+compile_commands.json: Makefile $(O)/flags $(GEN_H) ## for editors and clang tools
+	@{ echo '['; for f in $(C_SRC); do printf '%s{"directory":"%s","file":"%s","arguments":[' "$$sep" "$(CURDIR)" "$$f"; \
+	  printf '"%s",' $(CC) $(OUR_CFLAGS) $(CFLAGS); printf '"-c","%s"]}\n' "$$f"; sep=,; done; echo ']'; } > $@
+
+install: all ## programs, libparley, header, protos, descriptor set and schema under $(DESTDIR)$(prefix)
+	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir) $(DESTDIR)$(includedir) $(DESTDIR)$(datadir)/proto
+	$(if $(PROGRAMS),install -m 755 $(PROGRAMS) $(DESTDIR)$(bindir))
+	$(if $(CLIENT_SRC),install -m 644 $(O)/libparley.a $(DESTDIR)$(libdir))
+	$(if $(CLIENT_SRC),install -m 755 $(O)/libparley.so $(DESTDIR)$(libdir)/libparley.so.0)
+	$(if $(CLIENT_SRC),ln -sf libparley.so.0 $(DESTDIR)$(libdir)/libparley.so)
+	$(if $(wildcard client/lib/parley.h),install -m 644 client/lib/parley.h $(DESTDIR)$(includedir))
+	$(if $(PROTOS),install -m 644 $(O)/parley.desc $(DESTDIR)$(datadir))
+	$(if $(PROTOS),install -m 644 $(PROTOS) $(DESTDIR)$(datadir)/proto)
+	$(if $(wildcard schema),cp -R schema $(DESTDIR)$(datadir)/)
+
+clean: ## remove what was built
+	rm -rf $(B) $(B)-address-undefined* $(B)-thread $(B)-coverage $(B)-crash compile_commands.json
+
+-include $(patsubst %.o,%.d,$(call objs,$(C_SRC)) $(GEN_OBJ))
