@@ -1,0 +1,215 @@
+/* parley.h: libparley, the client side of Parley, for programs that send and receive messages.
+ *
+ * One handle is one device of one user. It connects to one of several edges, logs in, reconnects by itself,
+ * resends what has no outcome yet, puts messages of a conversation into order, drops repeats, fetches what is
+ * missing and confirms what your program took. docs/protocol.md tells what goes over the wire; you need not
+ * know it.
+ *
+ * Threads: none of its own. A handle belongs to one thread at a time; different handles are independent.
+ * Blocking: none but name look-up (numeric addresses never block) and the writing of the small state file.
+ * Callbacks run only inside parley_process(), parley_run_once() and parley_wait(). They may call any function
+ * here on the same handle but those three and parley_free(). Pointers given to a callback are valid until it
+ * returns. Memory: strings given to functions are copied. Errors: 0 or a negative errno, unless said
+ * otherwise.
+ *
+ * A simple program:                               In an event loop of your own, at every turn:
+ *     p = parley_new(&options, &callbacks, ctx);      poll fd parley_fd(p) for parley_events(p),
+ *     parley_login(p, "alice", password);             at most parley_timeout(p) ms;
+ *     parley_send_text(p, "bob", "hello");            parley_process(p, revents);  (also after a time-out:
+ * revents 0) while (parley_run_once(p, -1) == 0) {}      The descriptor changes with reconnects, -1: none
+ * now. Ask each turn. */
+#ifndef PARLEY_H
+#define PARLEY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define PARLEY_ID       16    /* bytes in a user, conversation or message id */
+#define PARLEY_TEXT_MAX 60000 /* bytes of text, or of content type and data, in one message */
+
+struct parley;
+
+/* The server's codes (docs/errors.md has cause and fix of each), and from 900 on the library's own. */
+enum parley_code {
+    PARLEY_OK = 0,
+    PARLEY_FRAME_TOO_SHORT = 100,
+    PARLEY_FRAME_TOO_LARGE,
+    PARLEY_UNKNOWN_TYPE,
+    PARLEY_BAD_PROTOBUF,
+    PARLEY_BAD_TEXT,
+    PARLEY_BAD_FIELD,
+    PARLEY_WRONG_STATE,
+    PARLEY_NOT_LOGGED_IN = 200,
+    PARLEY_BAD_CREDENTIALS,
+    PARLEY_BAD_TOKEN,
+    PARLEY_TOKEN_EXPIRED,
+    PARLEY_ACCOUNT_EXISTS,
+    PARLEY_UNKNOWN_USER,
+    PARLEY_SESSION_REPLACED,
+    PARLEY_SESSION_REVOKED,
+    PARLEY_LOGIN_TIMEOUT,
+    PARLEY_IDLE_TIMEOUT,
+    PARLEY_TOO_MANY_DEVICES,
+    PARLEY_TOO_MANY_REQUESTS = 300,
+    PARLEY_TOO_MANY_UNRESOLVED,
+    PARLEY_BUSY,
+    PARLEY_SLOW_READER,
+    PARLEY_TOO_MANY_CONNECTIONS,
+    PARLEY_STALE = 400,
+    PARLEY_NOT_A_MEMBER,
+    PARLEY_REFUSED,
+    PARLEY_INTERNAL = 500,
+    PARLEY_SHUTTING_DOWN,
+    PARLEY_UNREACHABLE = 900, /* no server could be connected to */
+    PARLEY_DISCONNECTED =
+        901, /* the connection broke, or an answer did not come; for a registration: outcome unknown */
+    PARLEY_PROTOCOL = 902,   /* the server said something that makes no sense */
+    PARLEY_STATE_FILE = 903, /* the state file cannot be read or written */
+    PARLEY_STOPPED = 904,    /* parley_stop() was called */
+};
+const char *parley_code_name(enum parley_code); /* "UNKNOWN_USER"; never NULL */
+const char *parley_code_text(enum parley_code); /* a sentence for people; never NULL */
+
+enum parley_state {
+    PARLEY_OFFLINE,    /* nothing to do, or waiting to try again (parley_timeout tells how long) */
+    PARLEY_CONNECTING, /* to a server */
+    PARLEY_CONNECTED,  /* connected, not logged in (registering, asking, or logging in) */
+    PARLEY_ONLINE,     /* logged in */
+    PARLEY_ENDED,      /* will not reconnect by itself: stopped, kicked, or the log-in was refused */
+};
+
+struct parley_message {
+    uint8_t conversation[PARLEY_ID];
+    uint64_t seq; /* place in the conversation, from 1 */
+    uint8_t sender[PARLEY_ID];
+    const char *sender_login;
+    const char *peer_login; /* direct conversations: the one who is not the sender */
+    uint32_t sender_device;
+    uint64_t client_seq;
+    uint8_t msg_id[PARLEY_ID];
+    int64_t time_ms;  /* Unix time, the conversation's */
+    const char *text; /* NUL-terminated; "" when there is data */
+    const char *content_type;
+    const uint8_t *data;
+    size_t data_n;
+    bool own;        /* sent by another device of this user */
+    uint64_t missed; /* so many right before this one could not be had now (only history has them) */
+    bool late;       /* fills in such a place, after later ones */
+};
+
+enum parley_stage {
+    PARLEY_ACCEPTED = 1 /* durable */,
+    PARLEY_SEQUENCED = 2 /* has its place */,
+    PARLEY_NOT_SENT = 3
+};
+struct parley_sent {
+    uint64_t id; /* what parley_send() returned; kept over restarts with a state file */
+    enum parley_stage stage;
+    enum parley_code code; /* PARLEY_NOT_SENT: why */
+    const char *detail;    /* likewise, for people; "" when there is nothing to add */
+    const char *to;
+    uint64_t client_seq;
+    uint8_t msg_id[PARLEY_ID], conversation[PARLEY_ID]; /* zero when not known (yet) */
+    uint64_t seq;                                       /* PARLEY_SEQUENCED */
+    int64_t time_ms;                                    /* PARLEY_SEQUENCED */
+};
+
+/* All may be NULL. */
+struct parley_callbacks {
+    void (*state)(void *ctx, enum parley_state, enum parley_code why, const char *detail);
+    /* In order per conversation, each once. When it returns, the message counts as taken and is confirmed. */
+    void (*message)(void *ctx, const struct parley_message *);
+    /* Each stage of each send once, ACCEPTED at times skipped; SEQUENCED or NOT_SENT is the last. */
+    void (*sent)(void *ctx, const struct parley_sent *);
+    /* What does not end the session: a server that cannot be reached, a refused request, a trouble with the
+     * state file. */
+    void (*error)(void *ctx, enum parley_code, const char *detail);
+    void (*kicked)(void *ctx, enum parley_code, const char *detail);
+    /* Answers. user: 16 bytes, NULL unless code is PARLEY_OK (and, for exists, the account exists). */
+    void (*registered)(void *ctx, const char *login, enum parley_code, const char *detail,
+                       const uint8_t *user);
+    void (*exists)(void *ctx, const char *login, enum parley_code, bool exists, const uint8_t *user);
+    /* All that was pending has been given to `message`. rest_in_history: the queue had overflowed. */
+    void (*pulled)(void *ctx, enum parley_code, bool rest_in_history);
+};
+
+/* Zero or NULL takes the default. */
+struct parley_options {
+    const char *servers;      /* "host:port[,host:port…]", IPv6 as [::1]:7000; needed */
+    const char *device_id;    /* the same at every start of this device, 1–64 bytes; default: from the state
+                                 file, else random */
+    const char *device_class; /* "terminal" */
+    const char *client;       /* "libparley" */
+    const char
+        *state_file; /* token, numbers, cursors, sends without outcome; made with mode 0600, replaced
+                      * atomically. Survives a crash of the program. NULL: a restart remembers nothing and
+                      * asks the server. One handle at a time: a second gets EBUSY from parley_new(). */
+    uint32_t backoff_min_ms, backoff_max_ms; /* 250, 30000: between attempts, doubling, with jitter */
+    uint32_t connect_timeout_ms;             /* 5000 */
+    uint32_t answer_timeout_ms; /* 20000: for log-in and other requests, then another server is tried */
+    uint32_t gap_patience_ms;   /* 20000: how long later messages wait for a missing one */
+    uint32_t queue_max;         /* 1000 sends waiting or without outcome */
+    uint32_t conversations_max; /* 10000 remembered; the rest is asked of the server when needed */
+};
+
+/* NULL: errno says why (EINVAL: options; EBUSY, EACCES …: state file). Connects to nothing yet. */
+struct parley *parley_new(const struct parley_options *, const struct parley_callbacks *, void *ctx);
+void parley_free(struct parley *); /* closes; says good-bye to nobody (parley_stop does) */
+
+/* From now on: be logged in, and again after each disconnect. The password is wiped from memory once a token
+ * is there. A state file of another user: -EEXIST. */
+int parley_login(struct parley *, const char *login, const char *password);
+/* With a token of an earlier log-in; NULL: the one of the state file (-ENOENT: it has none). */
+int parley_login_token(struct parley *, const char *token);
+int parley_register(struct parley *, const char *login, const char *password, const char *display_name);
+int parley_exists(struct parley *, const char *login);
+/* Everything that is pending for this device; `pulled` ends it. After a log-in it comes by itself; this is to
+ * know when. */
+int parley_pull(struct parley *);
+/* Sends what is left to send (waits at most linger_ms for its acceptance), confirms, ends; `logout` as well
+ * on the wire. */
+int parley_stop(struct parley *, uint32_t linger_ms);
+
+/* Queues a message. Returns its id (> 0), or: -EINVAL not UTF-8, a NUL, no recipient; -EMSGSIZE; -ENOBUFS
+ * queue_max. Sends leave in this order, at most 64 without outcome at a time. */
+struct parley_outgoing {
+    const char *to;         /* login name, or */
+    const uint8_t *to_user; /* 16 bytes */
+    const char *text;
+    size_t text_n;
+    const char *content_type; /* with data instead of text */
+    const void *data;
+    size_t data_n;
+};
+int64_t parley_send(struct parley *, const struct parley_outgoing *);
+int64_t parley_send_text(struct parley *, const char *to, const char *text);
+
+int parley_fd(const struct parley *);
+short parley_events(const struct parley *); /* POLLIN, POLLOUT */
+int parley_timeout(
+    const struct parley *); /* ms until parley_process() is due; -1: not before the fd is ready */
+int parley_process(struct parley *,
+                   short revents); /* -ESHUTDOWN once PARLEY_ENDED, and everything was told */
+
+/* poll and process once; timeout_ms -1: as long as it takes. 0, -ETIMEDOUT, -ESHUTDOWN. */
+int parley_run_once(struct parley *, int timeout_ms);
+/* Until done(arg). 0, -ETIMEDOUT, -ESHUTDOWN. */
+int parley_wait(struct parley *, bool (*done)(void *arg), void *arg, int timeout_ms);
+
+enum parley_state parley_state(const struct parley *);
+const char *parley_login_name(const struct parley *); /* as registered; "" before the first log-in */
+const char *parley_token(const struct parley *);      /* "": none. A secret */
+const char *parley_device_id(const struct parley *);
+const char *parley_server(const struct parley *); /* host:port of this or the last connection; "" */
+const char *parley_edge(const struct parley *);   /* the edge's own name; "" */
+size_t parley_unresolved(const struct parley *);  /* sends queued or without an outcome */
+
+#ifdef __cplusplus
+}
+#endif
+#endif
