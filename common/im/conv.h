@@ -1,30 +1,32 @@
 /* conv.h: the conversation, a fold over im.conversation that is the same in every process that reads it.
  *
- * Pure: no I/O, no clock, no configuration, no look at bodies. The state is a set of cells, each stored by itself;
- * a record touches few of them. Before conv_apply() every cell that conv_needs() names must have been given to
- * conv_load(), or be known not to exist. One conversation is one `struct conv`; not thread-safe.
+ * Pure: no I/O, no clock, no configuration, no look at bodies. The state is a set of cells, each stored by
+ * itself; a record touches few of them. Before conv_apply() every cell that conv_needs() names must have been
+ * given to conv_load(), or be known not to exist. One conversation is one `struct conv`; not thread-safe.
  *
- * Rules are versioned: a record says under which version it was written, and every version a log may hold stays in
- * the code. See docs/decisions/ before changing anything here: two readers that disagree lose messages. */
+ * Rules are versioned: a record says under which version it was written, and every version a log may hold
+ * stays in the code. See docs/decisions/ before changing anything here: two readers that disagree lose
+ * messages. */
 #ifndef PARLEY_IM_CONV_H
 #define PARLEY_IM_CONV_H
 
 #include "common/base/core.h"
 #include "common/im/ids.h"
 
-#define CONV_RULES 1       /* what routers stamp */
-#define CONV_RING 64       /* outcomes kept per sending device */
-#define CONV_RINGS 8       /* devices per member that have a ring */
-#define CONV_CELL_KEY 24   /* longest cell key, bytes */
+#define CONV_RULES     1  /* what routers stamp */
+#define CONV_RING      64 /* outcomes kept per sending device */
+#define CONV_RINGS     8  /* devices per member that have a ring */
+#define CONV_CELL_KEY  24 /* longest cell key, bytes */
 #define CONV_NEEDS_MAX 8
 
 enum conv_verdict { CONV_ACCEPTED, CONV_DUPLICATE, CONV_REFUSED };
 
 struct conv_outcome {
-    enum conv_verdict verdict; /* CONV_DUPLICATE: seq and reason are those of the first time; reason != 0: it was refused */
-    uint16_t reason;           /* a Code of client.proto; 0 when it has a place */
+    enum conv_verdict
+        verdict; /* CONV_DUPLICATE: seq and reason are those of the first time; reason != 0: it was refused */
+    uint16_t reason; /* a Code of client.proto; 0 when it has a place */
     uint64_t seq;
-    int64_t time_ms;           /* the conversation's time: the record's, made monotone. For a duplicate: of the first */
+    int64_t time_ms; /* the conversation's time: the record's, made monotone. For a duplicate: of the first */
 };
 
 struct conv_cell {
@@ -59,8 +61,8 @@ int conv_load(struct conv *, const struct conv_cell *);
 /* The cells of conv_needs() must be loaded and the rules known. */
 struct conv_outcome conv_apply(struct conv *, const struct conv_event *);
 
-/* Hands out changed cells in ascending key order and forgets that they were changed; returns how many, at most `max`:
- * call until 0. `bytes` is valid until the next call on this conv. */
+/* Hands out changed cells in ascending key order and forgets that they were changed; returns how many, at
+ * most `max`: call until 0. `bytes` is valid until the next call on this conv. */
 size_t conv_dirty(struct conv *, struct conv_cell *out, size_t max);
 
 uint64_t conv_head(const struct conv *); /* the last number given; 0: none */

@@ -1,7 +1,7 @@
 /* ids.h: the 16-byte names of users, conversations and messages.
  *
- * All are BLAKE2b-128 (RFC 7693, libsodium's crypto_generichash) under a key that names the kind, so an id of one
- * kind is never one of another. Pure functions, any thread. */
+ * All are BLAKE2b-128 (RFC 7693, libsodium's crypto_generichash) under a key that names the kind, so an id of
+ * one kind is never one of another. Pure functions, any thread. */
 #ifndef PARLEY_IM_IDS_H
 #define PARLEY_IM_IDS_H
 
@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define ID_SIZE 16
+#define ID_SIZE   16
 #define LOGIN_MIN 2
 #define LOGIN_MAX 64
 
@@ -18,8 +18,14 @@ struct id16 {
     uint8_t b[ID_SIZE];
 };
 
-static inline int id_cmp(struct id16 a, struct id16 b) { return memcmp(a.b, b.b, ID_SIZE); }
-static inline bool id_eq(struct id16 a, struct id16 b) { return id_cmp(a, b) == 0; }
+static inline int id_cmp(struct id16 a, struct id16 b)
+{
+    return memcmp(a.b, b.b, ID_SIZE);
+}
+static inline bool id_eq(struct id16 a, struct id16 b)
+{
+    return id_cmp(a, b) == 0;
+}
 
 /* Folds `login` into `out` (LOGIN_MAX + 1 bytes, NUL-terminated). -EINVAL: not a login name. */
 int login_normalise(const char *login, size_t n, char *out);

@@ -1,0 +1,42 @@
+/* convcache.h: the conversations of one partition that are in memory, for every core that runs the reducer.
+ *
+ * Bounded in bytes, least recently used out first, and only in convcache_end(), that is between batches. Rows
+ * are the cells of conv.h under the key conv:16 ‖ cell key, in one table of the core's store. What fanout and
+ * persister write for the same records is the same, byte for byte, however the records fall into batches. One
+ * thread. */
+#ifndef PARLEY_IM_CONVCACHE_H
+#define PARLEY_IM_CONVCACHE_H
+
+#include "common/base/core.h"
+#include "common/im/conv.h"
+
+#define CONVCACHE_KEY (ID_SIZE + CONV_CELL_KEY)
+
+struct convcache;
+
+/* max_bytes: kept between batches; a batch may need more. NULL: no memory. */
+struct convcache *convcache_new(uint8_t table, size_t max_bytes);
+void convcache_free(struct convcache *);
+
+/* From plan(): wants the cells the event needs. CORE_OK: it has them; CORE_MORE: ask again once they are
+ * loaded; CORE_STOP: unknown rules, or no memory. */
+enum core_rc convcache_plan(struct convcache *, const struct conv_event *, struct want *);
+
+/* From load(): one row. After a row that cannot be read (convcache_error() says why) all applying stops. */
+void convcache_load(struct convcache *, struct slice key, struct slice row);
+
+/* From step(). CORE_STOP: a bad row was loaded, unknown rules, or cells are missing (plan was not asked). */
+enum core_rc convcache_apply(struct convcache *, const struct conv_event *, struct conv_outcome *);
+
+/* The conversation last applied to; valid until the next call that changes the cache. */
+const struct conv *convcache_last(const struct convcache *);
+
+/* From end(): puts the cells that changed since the last end, in the order in which the conversations were
+ * first touched, then forgets what is over the bound. */
+void convcache_end(struct convcache *, struct fx *);
+
+size_t convcache_bytes(const struct convcache *);
+size_t convcache_count(const struct convcache *);
+const char *convcache_error(const struct convcache *); /* NULL: none */
+
+#endif

@@ -1,0 +1,37 @@
+/* push.h: what several processes write alike. Payloads are client messages, encoded once.
+ *
+ * Everything is encoded into the batch's arena (fx) and valid as long as that. */
+#ifndef PARLEY_IM_PUSH_H
+#define PARLEY_IM_PUSH_H
+
+#include "common/im/codec.h"
+#include "common/im/convrec.h"
+
+/* Bytes that push_accepted and push_ack need at most. */
+#define PUSH_ACK_MAX 96
+
+/* MsgAck payloads. `out` has PUSH_ACK_MAX bytes; returns how many are used. */
+size_t push_accepted(uint64_t client_seq, struct id16 msg_id, struct id16 conv, uint8_t *out);
+/* From the reducer's outcome: SEQUENCED with seq and time, or STAGE_REFUSED with the code. */
+size_t push_outcome(const struct convrec *, const struct conv_outcome *, uint8_t *out);
+size_t push_refused(uint64_t client_seq, struct id16 msg_id, struct id16 conv, Im__Code code, uint8_t *out);
+
+/* ChatPush payload of an accepted record; its body must be clear. */
+struct slice push_chat(struct fx *, const struct convrec *, const struct conv_outcome *);
+
+/* im.offline: queue items back to their device, and the session is over. Key: the session's user. */
+struct push_item {
+    struct id16 conv;
+    uint64_t seq;
+    struct slice payload;
+};
+/* Split over several records when larger than 512 KiB; tag goes with the last one. */
+void push_bounce(struct fx *, const struct session *, const struct push_item *, size_t n, uint64_t tag);
+/* im.offline: for every device of `user` but `served`. */
+void push_offline(struct fx *, struct id16 user, const struct push_item *, const uint32_t *served,
+                  size_t n_served, struct slice trace);
+
+/* im.dlq. `topic` is the name with prefix. */
+void push_dlq(struct fx *, const struct record *, const char *topic, const char *error, const char *process);
+
+#endif
