@@ -34,8 +34,10 @@ struct ksend {
 
 struct kproducer_conf {
     struct kconf kafka;
-    const struct ktopic *topics; /* borrowed for the producer's life; metadata of all is fetched at start */
+    const struct ktopic *topics; /* borrowed for the producer's life */
     size_t n_topics;
+    const uint16_t *warm; /* topics whose metadata is fetched at start (short blocking calls); NULL: all */
+    size_t n_warm;
     uint32_t max_messages;       /* in flight before -EAGAIN; 0: 100000 */
     uint32_t max_kbytes;         /* the same in KiB; 0: 262144 */
     uint32_t linger_ms;          /* 0 or at least 1 */
