@@ -1,0 +1,158 @@
+"""One Apache Kafka: broker and controller in one JVM (KRaft), from the jars that tools/deps fetched."""
+import base64
+import glob
+import os
+import re
+import signal
+import socket
+import struct
+import subprocess
+import uuid
+
+from .server import Server
+from .state import Failure, say
+
+TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+PROPERTIES = {
+    "process.roles": "broker,controller",
+    "node.id": "1",
+    "controller.listener.names": "CONTROLLER",
+    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "inter.broker.listener.name": "PLAINTEXT",
+    "auto.create.topics.enable": "false",
+    "offsets.topic.replication.factor": "1",
+    "offsets.topic.num.partitions": "1",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "transaction.state.log.num.partitions": "1",
+    "share.coordinator.state.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+    "default.replication.factor": "1",
+    "num.partitions": "1",
+    "group.initial.rebalance.delay.ms": "0",
+    # After kill -9 the controller holds the old registration for this long.
+    "broker.session.timeout.ms": "3000",
+    "broker.heartbeat.interval.ms": "500",
+    "num.network.threads": "2",
+    "num.io.threads": "4",
+    "num.recovery.threads.per.data.dir": "2",
+    "background.threads": "4",
+    "log.cleaner.dedupe.buffer.size": "33554432",
+    "log.segment.delete.delay.ms": "10000",
+    "message.max.bytes": "4194304",
+    "replica.fetch.max.bytes": "4194304",
+}
+
+
+def java():
+    """The java to run, at least 17."""
+    home = os.environ.get("JAVA_HOME")
+    exe = os.path.join(home, "bin", "java") if home else "java"
+    try:
+        text = subprocess.run([exe, "-version"], capture_output=True, text=True, check=True).stderr
+    except (OSError, subprocess.CalledProcessError) as e:
+        raise Failure(f"Kafka: no Java runtime ({exe}): run tools/deps, or set JAVA_HOME") from e
+    m = re.search(r'version "(\d+)([^"]*)', text)
+    if not m or int(m.group(1)) < 17:
+        raise Failure(f"Kafka: needs Java 17 or newer, found {m.group(0) if m else text.strip()}: run tools/deps")
+    return exe, m.group(1) + m.group(2)
+
+
+def jars():
+    """The folder of complete jars; fetched now when they are not there."""
+    r = subprocess.run([os.path.join(TREE, "tools", "deps"), "--jars"], check=False)
+    if r.returncode:
+        raise Failure("Kafka: its jars are not here and could not be fetched (see above)")
+    with open(os.path.join(TREE, "tools", "kafka", "pom.xml"), encoding="utf-8") as f:
+        version = re.search(r"<artifactId>kafka_[^<]*</artifactId>\s*<version>([^<]+)", f.read()).group(1)
+    cache = os.environ.get("PARLEY_CACHE") or os.path.join(
+        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "parley")
+    return os.path.join(cache, "kafka-" + version)
+
+
+class Kafka(Server):
+    name = "kafka"
+    title = "Apache Kafka"
+    ports = ("kafka", "controller")
+    # What was confirmed is in the page cache and survives the last resort.
+    stop_signals = ((signal.SIGTERM, 8.0), (signal.SIGKILL, 5.0))
+
+    def prepare(self):
+        self.java, version = java()
+        self.libs = jars()
+        self.archive = f"{self.libs}/../{os.path.basename(self.libs)}-java-{version}.jsa"
+        self.data = os.path.join(self.dir, "data")
+        os.makedirs(self.data, exist_ok=True)
+        port, controller = self.state.port("kafka"), self.state.port("controller")
+        settings = dict(PROPERTIES)
+        settings["log.dirs"] = self.data
+        settings["controller.quorum.voters"] = f"1@127.0.0.1:{controller}"
+        settings["listeners"] = f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}"
+        settings["advertised.listeners"] = f"PLAINTEXT://127.0.0.1:{port}"
+        settings.update(self.state.data.get("kafka_properties", {}))
+        self.config = os.path.join(self.dir, "server.properties")
+        with open(self.config, "w", encoding="utf-8") as f:
+            f.writelines(f"{k}={v}\n" for k, v in settings.items())
+        if not os.path.exists(os.path.join(self.data, "meta.properties")):
+            self.format()
+
+    def format(self):
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "a", 1)
+        r = subprocess.run(self.jvm("-Xmx128m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC") +
+                           ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", self.config],
+                           capture_output=True, text=True, check=False)
+        if r.returncode:
+            raise Failure(f"Kafka: its data folder could not be formatted:\n{(r.stdout + r.stderr)[-2000:]}")
+
+    def jvm(self, *options):
+        libs = sorted(glob.glob(self.libs + "/*.jar"))
+        return [self.java, *options, "-Djava.awt.headless=true", "-Dorg.slf4j.simpleLogger.showDateTime=true",
+                "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd HH:mm:ss.SSS",
+                "-Dorg.slf4j.simpleLogger.defaultLogLevel=" + os.environ.get("PARLEY_KAFKA_LOG", "warn"),
+                "-cp", ":".join(libs)]
+
+    def command(self):
+        # Class data sharing: made at the end of the first clean run, used from then on. Stock garbage collector
+        # and flags otherwise, so that what the bench measures is what others run.
+        if os.path.exists(self.archive):
+            share = [f"-XX:SharedArchiveFile={self.archive}"]
+        else:
+            share = [f"-XX:ArchiveClassesAtExit={self.archive}.{os.getpid()}"]
+        argv = self.jvm("-Xms256m", "-Xmx768m", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20",
+                        "-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent",
+                        "-XX:-UsePerfData", "-Xlog:cds=off", "-Xlog:cds+dynamic=off", "-Xlog:class+path=off", *share)
+        return argv + ["kafka.Kafka", self.config], {"cwd": self.dir}
+
+    def stop(self):
+        done = super().stop()
+        self.keep_archive()
+        return done
+
+    def keep_archive(self):
+        try:
+            cache = os.path.dirname(jars())
+            for made in glob.glob(cache + "/*.jsa.*"):
+                pid = made.rpartition(".")[2]
+                if not os.path.exists(f"/proc/{pid}"):
+                    os.rename(made, made[:-len(pid) - 1])
+        except (OSError, Failure):
+            pass
+
+    def ready(self):
+        """A metadata request that names at least one broker."""
+        try:
+            with socket.create_connection(("127.0.0.1", self.state.port("kafka")), 1) as s:
+                s.settimeout(2)
+                client = b"servers"
+                body = struct.pack(">hhih", 3, 4, 1, len(client)) + client + struct.pack(">i?", 0, False)
+                s.sendall(struct.pack(">i", len(body)) + body)
+                with s.makefile("rb") as f:
+                    size = struct.unpack(">i", f.read(4))[0]
+                    reply = f.read(size)
+            return struct.unpack(">iii", reply[:12])[2] > 0
+        except (OSError, struct.error):
+            return False
+
+
+__all__ = ["Kafka", "say"]
