@@ -1,8 +1,8 @@
 /* arena_protobuf.h: unpack untrusted protobuf into an arena, within a budget.
  *
  * protobuf-c may need forty times the size of its input. Past the budget an allocation is refused and
- * unpack() returns NULL, as for malformed input; .spent tells the two apart. What was unpacked lives until the
- * arena is reset: never call free_unpacked() on it (harmless, useless).
+ * unpack() returns NULL, as for malformed input; .spent tells the two apart. What was unpacked lives until
+ * the arena is reset: never call free_unpacked() on it (harmless, useless).
  *
  *     struct arena_protobuf pb;
  *     Chat *m = chat__unpack(arena_protobuf_allocator(&pb, arena, 64 * 1024), n, p);

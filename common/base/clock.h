@@ -1,4 +1,5 @@
-/* clock.h: the system's clocks, uncached. Inside a loop prefer loop_now_ms(), which costs nothing. Any thread. */
+/* clock.h: the system's clocks, uncached. Inside a loop prefer loop_now_ms(), which costs nothing. Any
+ * thread. */
 #ifndef PARLEY_BASE_CLOCK_H
 #define PARLEY_BASE_CLOCK_H
 

@@ -27,7 +27,8 @@ static inline int hex_digit(char c) /* -1: none */
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Reads exactly 2 * n digits of either case that end the string. -EINVAL: anything else; `out` is then unset. */
+/* Reads exactly 2 * n digits of either case that end the string. -EINVAL: anything else; `out` is then unset.
+ */
 static inline int hex_decode(void *out, size_t n, const char *text)
 {
     uint8_t *b = out;

@@ -1,4 +1,5 @@
-/* http.h: the small HTTP server every process has for its operator: /metrics, /healthz, /readyz and what it adds.
+/* http.h: the small HTTP server every process has for its operator: /metrics, /healthz, /readyz and what it
+ * adds.
  *
  *   /metrics   Prometheus text (metrics.h)
  *   /healthz   200 while the loop turns

@@ -2,12 +2,13 @@
  *
  *     log_info("slot claimed", log_int("slot", 3), log_str("edge", name));
  *     2026-01-02T03:04:05.678Z info  edge: slot claimed slot=3 edge=e1
- *     {"time":"2026-01-02T03:04:05.678Z","level":"info","process":"edge","msg":"slot claimed","slot":3,"edge":"e1"}
+ *     {"time":"2026-01-02T03:04:05.678Z","level":"info","process":"edge","msg":"slot
+ * claimed","slot":3,"edge":"e1"}
  *
- * The message is a fixed text; what varies goes into fields. Never a password, token or message body. Values from
- * outside are escaped, so a line stays a line. A call site that repeats is cut after LOG_BURST lines in 10 s and the
- * rest is told as "(repeated N times)". Any thread: a line is one write(2) of at most LOG_LINE bytes.
- * A library does not log: it returns an error and its process logs once.
+ * The message is a fixed text; what varies goes into fields. Never a password, token or message body. Values
+ * from outside are escaped, so a line stays a line. A call site that repeats is cut after LOG_BURST lines in
+ * 10 s and the rest is told as "(repeated N times)". Any thread: a line is one write(2) of at most LOG_LINE
+ * bytes. A library does not log: it returns an error and its process logs once.
  */
 #ifndef PARLEY_BASE_LOG_H
 #define PARLEY_BASE_LOG_H
@@ -18,7 +19,7 @@
 #include <stdint.h>
 
 #define LOG_BURST 32
-#define LOG_LINE 4096
+#define LOG_LINE  4096
 
 enum log_level { LOG_DEBUGGING, LOG_INFORMATION, LOG_WARNINGS, LOG_ERRORS, LOG_NOTHING };
 enum log_format { LOG_TEXT, LOG_JSON };
@@ -33,10 +34,11 @@ struct log_options {
 
 /* Before threads start. Without it: information and above, text, stderr, no colour. */
 void log_setup(const struct log_options *);
-void log_set_level(enum log_level);                        /* any time, any thread */
-int log_parse_level(const char *, enum log_level *out);    /* debug, info, warn, error, none; -EINVAL */
-bool log_want_colour(int fd);                              /* a terminal, and NO_COLOR unset */
-void log_flush(void); /* tells repeats whose 10 s are over; daemon calls it every second and at the end (all) */
+void log_set_level(enum log_level);                     /* any time, any thread */
+int log_parse_level(const char *, enum log_level *out); /* debug, info, warn, error, none; -EINVAL */
+bool log_want_colour(int fd);                           /* a terminal, and NO_COLOR unset */
+void log_flush(
+    void); /* tells repeats whose 10 s are over; daemon calls it every second and at the end (all) */
 void log_flush_all(void);
 
 /* ---- fields ---- */
@@ -65,15 +67,15 @@ static inline struct log_field log_bool(const char *key, bool v)
 {
     return (struct log_field){key, LOG_T_BOOL, 0, {.u = v}};
 }
-struct log_field log_str(const char *key, const char *v);                /* NULL is left out */
-struct log_field log_text(const char *key, const void *p, size_t n);     /* text that is not NUL-terminated */
-struct log_field log_hex(const char *key, const void *p, size_t n);      /* bytes as hexadecimal */
+struct log_field log_str(const char *key, const char *v);            /* NULL is left out */
+struct log_field log_text(const char *key, const void *p, size_t n); /* text that is not NUL-terminated */
+struct log_field log_hex(const char *key, const void *p, size_t n);  /* bytes as hexadecimal */
 struct log_field log_err(int rc); /* error="Connection refused" from an errno, negative or not */
 
 /* ---- lines ---- */
 #define log_debug(...) LOG_AT(LOG_DEBUGGING, __VA_ARGS__)
-#define log_info(...) LOG_AT(LOG_INFORMATION, __VA_ARGS__)
-#define log_warn(...) LOG_AT(LOG_WARNINGS, __VA_ARGS__)
+#define log_info(...)  LOG_AT(LOG_INFORMATION, __VA_ARGS__)
+#define log_warn(...)  LOG_AT(LOG_WARNINGS, __VA_ARGS__)
 #define log_error(...) LOG_AT(LOG_ERRORS, __VA_ARGS__)
 
 /* ---- behind the macros ---- */
@@ -91,13 +93,13 @@ void log_write(struct log_site *, enum log_level, const char *msg, const struct 
 
 #define LOG_AT(level_, ...) LOG_SITE_(level_, __VA_ARGS__)
 /* The first field is empty so that the list never is; log_write() skips it. */
-#define LOG_SITE_(level_, msg_, ...)                                                              \
-    do {                                                                                          \
-        static struct log_site log_site_;                                                         \
-        if (log_enabled(level_)) {                                                                \
-            const struct log_field log_fields_[] = {{0} __VA_OPT__(, ) __VA_ARGS__};              \
+#define LOG_SITE_(level_, msg_, ...)                                                                       \
+    do {                                                                                                   \
+        static struct log_site log_site_;                                                                  \
+        if (log_enabled(level_)) {                                                                         \
+            const struct log_field log_fields_[] = {{0} __VA_OPT__(, ) __VA_ARGS__};                       \
             log_write(&log_site_, level_, "" msg_, log_fields_, sizeof log_fields_ / sizeof *log_fields_); \
-        }                                                                                         \
+        }                                                                                                  \
     } while (0)
 
 #endif

@@ -4,10 +4,10 @@
  *
  *     hooks (in order of registration) → epoll_wait → descriptors, wakers, signals → timers → deferred jobs
  *
- * A hook is where a process looks at what a turn has gathered and carries it out (step a batch, flush sockets);
- * it runs before every wait. Everything handed to the loop is embedded in its owner's struct and found again with
- * container_of(); adding, changing and removing never allocates. Only loop_wake() may be called from another
- * thread. Callbacks may remove and free anything, themselves included.
+ * A hook is where a process looks at what a turn has gathered and carries it out (step a batch, flush
+ * sockets); it runs before every wait. Everything handed to the loop is embedded in its owner's struct and
+ * found again with container_of(); adding, changing and removing never allocates. Only loop_wake() may be
+ * called from another thread. Callbacks may remove and free anything, themselves included.
  */
 #ifndef PARLEY_BASE_LOOP_H
 #define PARLEY_BASE_LOOP_H
@@ -45,10 +45,11 @@ struct loop_fd { /* 16 bytes; private; zeroed: not added */
     uint32_t events;
 };
 
-/* Level-triggered unless `events` says EPOLLET. The descriptor stays the caller's to close, after loop_del(). */
+/* Level-triggered unless `events` says EPOLLET. The descriptor stays the caller's to close, after loop_del().
+ */
 int MUST_CHECK loop_add(struct loop *, struct loop_fd *, int fd, uint32_t events, loop_fd_fn *);
 int loop_mod(struct loop *, struct loop_fd *, uint32_t events); /* no system call when nothing changes */
-void loop_del(struct loop *, struct loop_fd *);                 /* fine when not added; pending events are dropped */
+void loop_del(struct loop *, struct loop_fd *); /* fine when not added; pending events are dropped */
 
 /* ---- timers: see timer.h for how late they may be ---- */
 void loop_timer_start(struct loop *, struct timer *, int64_t after_ms);
@@ -67,8 +68,9 @@ struct loop_job {
     void (*fn)(struct loop_job *);
     struct loop_job *next, **prev;
 };
-void loop_defer(struct loop *, struct loop_job *, void (*fn)(struct loop_job *)); /* again while queued: no effect */
-void loop_cancel(struct loop *, struct loop_job *);                              /* fine when not queued */
+void loop_defer(struct loop *, struct loop_job *,
+                void (*fn)(struct loop_job *));     /* again while queued: no effect */
+void loop_cancel(struct loop *, struct loop_job *); /* fine when not queued */
 
 /* ---- wakers: another thread (librdkafka's too) asks the loop to look at something ---- */
 struct loop_waker {
@@ -87,6 +89,7 @@ struct loop_signal {
     void (*fn)(struct loop_signal *);
     struct loop_signal *next;
 };
-int MUST_CHECK loop_signal_add(struct loop *, struct loop_signal *, int signo, void (*fn)(struct loop_signal *));
+int MUST_CHECK loop_signal_add(struct loop *, struct loop_signal *, int signo,
+                               void (*fn)(struct loop_signal *));
 
 #endif

@@ -4,10 +4,10 @@
 
 #include <stddef.h>
 
-#define MUST_CHECK __attribute__((warn_unused_result))
+#define MUST_CHECK             __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 
-#define ARRAY_LEN(a) (sizeof(a) / sizeof *(a))
+#define ARRAY_LEN(a)           (sizeof(a) / sizeof *(a))
 
 /* From a pointer to an embedded member to the struct that holds it; the member's type is checked. */
 #define container_of(ptr, type, member) \

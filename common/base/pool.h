@@ -1,7 +1,8 @@
 /* pool.h: a few threads for work that would hold up the loop (argon2).
  *
- * Jobs are embedded in their owners. work() runs on a thread of the pool and touches only its job; done() runs
- * later on the loop thread. The queue is bounded: when it is full the caller answers "busy" instead of waiting.
+ * Jobs are embedded in their owners. work() runs on a thread of the pool and touches only its job; done()
+ * runs later on the loop thread. The queue is bounded: when it is full the caller answers "busy" instead of
+ * waiting.
  */
 #ifndef PARLEY_BASE_POOL_H
 #define PARLEY_BASE_POOL_H

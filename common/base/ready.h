@@ -1,8 +1,8 @@
 /* ready.h: what the process still waits for, by name: kafka, postgres, a slot …
  *
- * A condition exists from its first ready_wait() and holds from ready_ok() until the next ready_wait(). Changes are
- * logged, and every 10 s what is still missing ("waiting for kafka: connection refused"), so that any start order
- * works visibly. Loop thread only.
+ * A condition exists from its first ready_wait() and holds from ready_ok() until the next ready_wait().
+ * Changes are logged, and every 10 s what is still missing ("waiting for kafka: connection refused"), so that
+ * any start order works visibly. Loop thread only.
  */
 #ifndef PARLEY_BASE_READY_H
 #define PARLEY_BASE_READY_H
@@ -15,7 +15,8 @@
 
 struct ready;
 
-struct ready *MUST_CHECK ready_new(struct loop *); /* NULL: no memory. Ready at first: nothing is waited for */
+struct ready *MUST_CHECK
+ready_new(struct loop *); /* NULL: no memory. Ready at first: nothing is waited for */
 void ready_free(struct ready *);
 
 /* `name` is a fixed text, borrowed for ever; `why` is copied and cut at 160 bytes. */
@@ -23,6 +24,7 @@ void ready_wait(struct ready *, const char *name, const char *why);
 void ready_ok(struct ready *, const char *name);
 
 bool ready_all(const struct ready *);
-void ready_json(const struct ready *, struct bytes *out); /* {"ready":false,"waiting":[{"for":"kafka","why":"…"}]} */
+void ready_json(const struct ready *,
+                struct bytes *out); /* {"ready":false,"waiting":[{"for":"kafka","why":"…"}]} */
 
 #endif

@@ -46,8 +46,8 @@ void timer_start(struct timer_wheel *, struct timer *, int64_t after_ms);
  * stop or start any timer, also one that is due in the same call, which then does not fire. */
 void timer_stop(struct timer_wheel *, struct timer *);
 
-/* Moves the time forward and fires what is due, in order of slots. Timers started by callbacks fire in a later
- * call. Returns how many fired. A time before the wheel's present is ignored. */
+/* Moves the time forward and fires what is due, in order of slots. Timers started by callbacks fire in a
+ * later call. Returns how many fired. A time before the wheel's present is ignored. */
 size_t timer_wheel_advance(struct timer_wheel *, int64_t now_ms);
 
 /* When advance() has something to do next; INT64_MAX when no timer runs. */

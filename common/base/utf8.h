@@ -5,7 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Strict: no NUL (PostgreSQL refuses it, C cuts there), no surrogates, no overlong forms, nothing above U+10FFFF. */
+/* Strict: no NUL (PostgreSQL refuses it, C cuts there), no surrogates, no overlong forms, nothing above
+ * U+10FFFF. */
 bool utf8_valid(const void *p, size_t n);
 
 /* Bytes of the valid character at p (1–4), 0: none starts there within n bytes. NUL is not valid. */
