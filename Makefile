@@ -61,12 +61,15 @@ HARDEN := -fstack-protector-strong -fstack-clash-protection
 HARDEN_LD := -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
 ifdef SANITIZE
   OPT := -O1 -g -fno-omit-frame-pointer
+  # Instrumented code confuses the warnings that follow values; the normal build has them as errors.
+  WARN += -Wno-format-truncation -Wno-maybe-uninitialized -Wno-stringop-overflow -Wno-array-bounds
   SAN := -fsanitize=$(SANITIZE) $(if $(findstring undefined,$(SANITIZE)),-fno-sanitize-recover=undefined)
 else
   HARDEN += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
 endif
 ifdef COVERAGE
   OPT := -O0 -g --coverage
+  WARN += -Wno-format-truncation -Wno-maybe-uninitialized
   HARDEN := -fstack-protector-strong
 endif
 ifdef FUZZ

@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 
-from .server import Server
+from .server import Server, process
 from .state import Failure, say
 
 SETTINGS = {
@@ -96,6 +96,18 @@ class Postgres(Server):
             if os.path.exists(other + "/postgres"):
                 self.bin = other
         self.configure(home)
+        for lock in [home + "/data/postmaster.pid", *glob.glob(glob.escape(home) + "/.s.PGSQL.*.lock")]:
+            self.drop_dead_lock(lock)
+
+    def drop_dead_lock(self, path):
+        """PostgreSQL takes a killed postmaster that its parent has not reaped for a living one; we know better."""
+        try:
+            with open(path, encoding="ascii") as f:
+                s = process(int(f.readline()))
+        except (OSError, ValueError):
+            return
+        if s and s.state == "Z":
+            os.unlink(path)
 
     def initdb(self, home):
         data, u = home + "/data", self.user()

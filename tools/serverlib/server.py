@@ -1,4 +1,5 @@
 """What the three servers have in common: a process of their own session, a pid file, a log, ports, start and stop."""
+import collections
 import os
 import signal
 import subprocess
@@ -9,12 +10,15 @@ from .state import Failure, port_free, say
 LOG_KEEP = 16 << 20
 
 
-def _stat(pid):
-    """(parent pid, start time, state letter) of a process, or None."""
+Process = collections.namedtuple("Process", "parent born state")
+
+
+def process(pid):
+    """What /proc says of a process, or None."""
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as f:
             fields = f.read().rpartition(")")[2].split()
-        return int(fields[1]), fields[19], fields[0]
+        return Process(int(fields[1]), fields[19], fields[0])
     except (OSError, IndexError, ValueError):
         return None
 
@@ -22,8 +26,8 @@ def _stat(pid):
 def descendants(pid):
     children = {}
     for name in os.listdir("/proc"):
-        if name.isdigit() and (s := _stat(name)):
-            children.setdefault(s[0], []).append(int(name))
+        if name.isdigit() and (s := process(name)):
+            children.setdefault(s.parent, []).append(int(name))
     found, todo = [], [pid]
     while todo:
         more = children.get(todo.pop(), [])
@@ -72,8 +76,8 @@ class Server:
                 pid, born = f.read().split()
         except (OSError, ValueError):
             return None
-        s = _stat(pid)
-        return int(pid) if s and s[1] == born and s[2] != "Z" else None
+        s = process(pid)
+        return int(pid) if s and s.born == born and s.state != "Z" else None
 
     def choose_ports(self, fixed):
         """Ports stay as they are; one that somebody else took meanwhile is replaced, unless the user named it."""
@@ -99,7 +103,7 @@ class Server:
             self.child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                           start_new_session=True, **extra)
         with open(self.pid_file + ".new", "w", encoding="ascii") as f:
-            f.write(f"{self.child.pid} {_stat(self.child.pid)[1]}\n")
+            f.write(f"{self.child.pid} {process(self.child.pid).born}\n")
         os.rename(self.pid_file + ".new", self.pid_file)
 
     def start(self, fixed_ports=False, cancelled=lambda: False):
@@ -176,8 +180,7 @@ class Server:
         while time.monotonic() < end:
             if self.child:
                 self.child.poll()
-            s = _stat(pid)
-            if not s or s[2] == "Z" or self.pid() != pid:
+            if self.pid() != pid:
                 return True
             time.sleep(0.02)
         return False
