@@ -18,12 +18,13 @@
 #include "common/im/session.h"
 #include "proto/record.pb-c.h"
 
-#define CODEC_VERSION      1         /* what all records of today carry */
-#define CODEC_RECORD_MAX   (4 << 20) /* bytes; a longer value is -EBADMSG */
-#define CODEC_DEVICES_MAX  64        /* in a device list */
-#define CODEC_HANDLES_MAX  8192      /* per deliver record */
-#define CODEC_DETAILED_MAX 64 /* up to this many handles a deliver item names users, devices and logins too \
-                               */
+#define CODEC_VERSION     1         /* what all records of today carry */
+#define CODEC_RECORD_MAX  (4 << 20) /* bytes; a longer value is -EBADMSG */
+#define CODEC_DEVICES_MAX 64        /* in a device list */
+#define CODEC_HANDLES_MAX 8192      /* per deliver record */
+#define CODEC_DETAILED_MAX                                                           \
+    64 /* up to this many handles a deliver item names users, devices and logins too \
+        */
 #define CODEC_VERIFIER_MAX 512
 #define CODEC_TRACE        24
 

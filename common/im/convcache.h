@@ -28,7 +28,9 @@ void convcache_load(struct convcache *, struct slice key, struct slice row);
 /* From step(). CORE_STOP: a bad row was loaded, unknown rules, or cells are missing (plan was not asked). */
 enum core_rc convcache_apply(struct convcache *, const struct conv_event *, struct conv_outcome *);
 
-/* The conversation last applied to; valid until the next call that changes the cache. */
+/* What is in memory of a conversation, NULL: nothing; valid until convcache_end(). */
+const struct conv *convcache_find(const struct convcache *, struct id16);
+/* The conversation last applied to; likewise. */
 const struct conv *convcache_last(const struct convcache *);
 
 /* From end(): puts the cells that changed since the last end, in the order in which the conversations were

@@ -39,6 +39,7 @@ struct topic {
 };
 
 struct topics;
+struct ktopic; /* common/base/kconf.h */
 
 /* `file` NULL or "": $PARLEY_TOPICS, the installed one, then schema/topics.json under the working directory.
  * `profile`: "small" or "cluster". `prefix` goes before every topic and group name; [A-Za-z0-9._-]{0,64}.
@@ -51,6 +52,8 @@ size_t topics_count(const struct topics *);                            /* T_DELI
 const struct topic *topics_get(const struct topics *, uint16_t index); /* NULL: no such index */
 const char *topics_name(const struct topics *, uint16_t index); /* with prefix; "?" for no such index */
 int topics_find(const struct topics *, const char *name);       /* index, or -ENOENT */
+/* The same table in the form that common/base wants: topics_count() entries, by index. */
+const struct ktopic *topics_ktopics(const struct topics *);
 const char *topics_profile(const struct topics *);
 const char *topics_prefix(const struct topics *);
 static inline uint16_t topic_of_slot(uint32_t slot)
