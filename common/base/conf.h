@@ -1,20 +1,22 @@
 /* conf.h: the deployment's one JSON file, read into a process's settings struct.
  *
- * A setting is a row in a table: its path in the file, where it goes, default, range, help. Each module has its own table;
- * a process lists them and gets checking, environment overrides, --print-config and a reference page in return.
+ * A setting is a row in a table: its path in the file, where it goes, default, range, help. Each module has
+ * its own table; a process lists them and gets checking, environment overrides, --print-config and a
+ * reference page in return.
  *
  *     struct edge_settings { const char *listen; int64_t max_conns; int64_t login_ms; };
  *     static const struct conf_def edge_defs[] = {
  *         CONF_STR("edge.listen", struct edge_settings, listen, "127.0.0.1:7000", "Address for clients.",
  *                  .check = addr_check),
- *         CONF_INT("edge.max_conns", struct edge_settings, max_conns, "100000", 1, 1000000, "Connections at once."),
- *         CONF_MS("edge.login", struct edge_settings, login_ms, "10s", 100, 60000, "Time to log in.",
- *                 .flags = CONF_RELOAD),
+ *         CONF_INT("edge.max_conns", struct edge_settings, max_conns, "100000", 1, 1000000, "Connections at
+ * once."), CONF_MS("edge.login", struct edge_settings, login_ms, "10s", 100, 60000, "Time to log in.", .flags
+ * = CONF_RELOAD),
  *     };
  *
- * A value comes from the environment, else the file, else its default. "edge.max_conns" is PARLEY_EDGE_MAX_CONNS there, and
- * .env may name a shorter one (PARLEY_KAFKA). The file is shared: a section (first part of a path) of another process
- * is skipped, an unknown section and an unknown key in one's own are errors. Loop thread only.
+ * A value comes from the environment, else the file, else its default. "edge.max_conns" is
+ * PARLEY_EDGE_MAX_CONNS there, and .env may name a shorter one (PARLEY_KAFKA). The file is shared: a section
+ * (first part of a path) of another process is skipped, an unknown section and an unknown key in one's own
+ * are errors. Loop thread only.
  */
 #ifndef PARLEY_BASE_CONF_H
 #define PARLEY_BASE_CONF_H
@@ -33,7 +35,8 @@ enum conf_type {
     CONF_T_MS,     /* int64_t, milliseconds: 250, "250ms", "10s", "5m", "2h", "7d" */
     CONF_T_SIZE,   /* int64_t, bytes: 4096, "64KiB", "1MiB", "2GiB" */
     CONF_T_LIST,   /* struct conf_list: ["a", "b"]; "a,b" in the environment */
-    CONF_T_SECRET, /* struct conf_secret: the path of a file that holds it, relative to the configuration's folder */
+    CONF_T_SECRET, /* struct conf_secret: the path of a file that holds it, relative to the configuration's
+                      folder */
 };
 
 enum conf_flags {
@@ -69,42 +72,64 @@ struct conf_def {
 
 /* offsetof that does not compile when the field has another type than the setting. */
 #define CONF_AT_(S, field, T) \
-    (offsetof(S, field) + 0 * sizeof(char[__builtin_types_compatible_p(__typeof__(((S *)0)->field), T) ? 1 : -1]))
+    (offsetof(S, field) +     \
+     0 * sizeof(char[__builtin_types_compatible_p(__typeof__(((S *)0)->field), T) ? 1 : -1]))
 
-#define CONF_STR(path_, S, field, def_, help_, ...) \
-    {.path = path_, .type = CONF_T_STR, .offset = CONF_AT_(S, field, const char *), .def = def_, .help = help_, __VA_ARGS__}
-#define CONF_INT(path_, S, field, def_, min_, max_, help_, ...)                                                   \
-    {.path = path_, .type = CONF_T_INT, .offset = CONF_AT_(S, field, int64_t), .def = def_, .min = min_, .max = max_, \
-     .help = help_, __VA_ARGS__}
-#define CONF_BOOL(path_, S, field, def_, help_, ...) \
-    {.path = path_, .type = CONF_T_BOOL, .offset = CONF_AT_(S, field, _Bool), .def = def_, .help = help_, __VA_ARGS__}
-#define CONF_MS(path_, S, field, def_, min_, max_, help_, ...)                                                   \
-    {.path = path_, .type = CONF_T_MS, .offset = CONF_AT_(S, field, int64_t), .def = def_, .min = min_, .max = max_, \
-     .help = help_, __VA_ARGS__}
-#define CONF_SIZE(path_, S, field, def_, min_, max_, help_, ...)                                                   \
-    {.path = path_, .type = CONF_T_SIZE, .offset = CONF_AT_(S, field, int64_t), .def = def_, .min = min_, .max = max_, \
-     .help = help_, __VA_ARGS__}
-#define CONF_LIST(path_, S, field, def_, help_, ...)                                                              \
-    {.path = path_, .type = CONF_T_LIST, .offset = CONF_AT_(S, field, struct conf_list), .def = def_, .help = help_, \
-     __VA_ARGS__}
-#define CONF_SECRET(path_, S, field, def_, help_, ...)                                                                \
-    {.path = path_, .type = CONF_T_SECRET, .offset = CONF_AT_(S, field, struct conf_secret), .def = def_, .help = help_, \
-     __VA_ARGS__}
+#define CONF_STR(path_, S, field, def_, help_, ...)                                                 \
+    {                                                                                               \
+        .path = path_, .type = CONF_T_STR, .offset = CONF_AT_(S, field, const char *), .def = def_, \
+        .help = help_, __VA_ARGS__                                                                  \
+    }
+#define CONF_INT(path_, S, field, def_, min_, max_, help_, ...)                                             \
+    {                                                                                                       \
+        .path = path_, .type = CONF_T_INT, .offset = CONF_AT_(S, field, int64_t), .def = def_, .min = min_, \
+        .max = max_, .help = help_, __VA_ARGS__                                                             \
+    }
+#define CONF_BOOL(path_, S, field, def_, help_, ...)                                                         \
+    {                                                                                                        \
+        .path = path_, .type = CONF_T_BOOL, .offset = CONF_AT_(S, field, _Bool), .def = def_, .help = help_, \
+        __VA_ARGS__                                                                                          \
+    }
+#define CONF_MS(path_, S, field, def_, min_, max_, help_, ...)                                             \
+    {                                                                                                      \
+        .path = path_, .type = CONF_T_MS, .offset = CONF_AT_(S, field, int64_t), .def = def_, .min = min_, \
+        .max = max_, .help = help_, __VA_ARGS__                                                            \
+    }
+#define CONF_SIZE(path_, S, field, def_, min_, max_, help_, ...)                                             \
+    {                                                                                                        \
+        .path = path_, .type = CONF_T_SIZE, .offset = CONF_AT_(S, field, int64_t), .def = def_, .min = min_, \
+        .max = max_, .help = help_, __VA_ARGS__                                                              \
+    }
+#define CONF_LIST(path_, S, field, def_, help_, ...)                                                     \
+    {                                                                                                    \
+        .path = path_, .type = CONF_T_LIST, .offset = CONF_AT_(S, field, struct conf_list), .def = def_, \
+        .help = help_, __VA_ARGS__                                                                       \
+    }
+#define CONF_SECRET(path_, S, field, def_, help_, ...)                                                       \
+    {                                                                                                        \
+        .path = path_, .type = CONF_T_SECRET, .offset = CONF_AT_(S, field, struct conf_secret), .def = def_, \
+        .help = help_, __VA_ARGS__                                                                           \
+    }
 
 struct conf_table {
     const struct conf_def *defs;
     size_t n;
     size_t base;         /* offset of the module's settings struct in the process's */
-    const char *section; /* prefixed to each path ("edge" + "http"), for settings every process has of its own; or NULL */
+    const char *section; /* prefixed to each path ("edge" + "http"), for settings every process has of its
+                            own; or NULL */
 };
 /* CONF_TABLE(edge_defs, struct settings, edge): a module's table, its struct being settings.edge */
-#define CONF_TABLE(defs_, S, field) {.defs = defs_, .n = ARRAY_LEN(defs_), .base = offsetof(S, field)}
+#define CONF_TABLE(defs_, S, field)                                      \
+    {                                                                    \
+        .defs = defs_, .n = ARRAY_LEN(defs_), .base = offsetof(S, field) \
+    }
 
 struct conf_spec { /* everything is borrowed as long as the conf lives */
     const struct conf_table *tables;
     size_t n;
-    size_t size;                 /* of the settings struct */
-    const char *const *sections; /* every section of the deployment's file, NULL at the end; may be NULL: only own ones */
+    size_t size; /* of the settings struct */
+    const char *const
+        *sections; /* every section of the deployment's file, NULL at the end; may be NULL: only own ones */
 };
 
 struct conf;
@@ -112,17 +137,18 @@ struct conf;
 /* Reads file (NULL: none) and environment. Every problem, not just the first, is written to `say` as
  * "parley.json:12: edge.listen: what is wrong; how to put it right"; warnings likewise.
  * -EINVAL: there were errors, -ENOENT …: the file cannot be read, -ENOMEM. `out` is then untouched. */
-int MUST_CHECK conf_load(struct conf **out, const struct conf_spec *, const char *file, char *const *env, FILE *say);
+int MUST_CHECK conf_load(struct conf **out, const struct conf_spec *, const char *file, char *const *env,
+                         FILE *say);
 void conf_free(struct conf *);
 
 /* Filled in, zeroed otherwise. Strings in it stay valid until conf_free(), whatever is reloaded. */
 const void *conf_settings(const struct conf *);
 
-/* Reads all again. On success the CONF_RELOAD settings are changed in place and 0 is returned; a change to another one is
- * named in `say` and not made. On failure (as conf_load) nothing changes. */
+/* Reads all again. On success the CONF_RELOAD settings are changed in place and 0 is returned; a change to
+ * another one is named in `say` and not made. On failure (as conf_load) nothing changes. */
 int MUST_CHECK conf_reload(struct conf *, FILE *say);
 
-void conf_print(const struct conf *, FILE *out);               /* path = value   # where from; secrets hidden */
+void conf_print(const struct conf *, FILE *out);          /* path = value   # where from; secrets hidden */
 void conf_reference(const struct conf_spec *, FILE *out); /* Markdown: a table of settings for each section */
 
 #endif

@@ -2,14 +2,15 @@
  *
  *     int main(int argc, char **argv)
  *     {
- *         return daemon_main(argc, argv, &(struct daemon){.name = "router", .summary = "…", .init = init, …});
+ *         return daemon_main(argc, argv, &(struct daemon){.name = "router", .summary = "…", .init = init,
+ * …});
  *     }
  *
  * Command line: --help --version --config FILE --check-config --print-config --config-reference.
- * Without --config: $PARLEY_CONFIG, ./parley.json, /etc/parley/parley.json, whichever is first; else defaults.
- * Signals: SIGTERM and SIGINT drain and exit, a second one exits at once; SIGHUP reads the settings again; SIGPIPE is
- * ignored. Descriptors are raised to the hard limit, core dumps are off, files are created for the owner only.
- * Exit codes: 0 done, 1 failed (see the log), 2 wrong usage or configuration.
+ * Without --config: $PARLEY_CONFIG, ./parley.json, /etc/parley/parley.json, whichever is first; else
+ * defaults. Signals: SIGTERM and SIGINT drain and exit, a second one exits at once; SIGHUP reads the settings
+ * again; SIGPIPE is ignored. Descriptors are raised to the hard limit, core dumps are off, files are created
+ * for the owner only. Exit codes: 0 done, 1 failed (see the log), 2 wrong usage or configuration.
  *
  * Settings it adds: log.level, log.format, and in the process's own section http and drain.
  */
@@ -41,8 +42,8 @@ struct daemon {
     size_t settings_size;
     const char *const *sections; /* see struct conf_spec */
 
-    /* Starts everything; what is not reachable yet is waited for through run->ready, not here. 0, or -errno after
-     * having logged why: exit 1. */
+    /* Starts everything; what is not reachable yet is waited for through run->ready, not here. 0, or -errno
+     * after having logged why: exit 1. */
     int (*init)(struct daemon_run *);
     /* Stop taking work, finish what is begun, then call daemon_drained(). NULL: nothing to finish. */
     void (*drain)(struct daemon_run *);
@@ -54,7 +55,7 @@ struct daemon {
 
 int daemon_main(int argc, char **argv, const struct daemon *);
 
-void daemon_drained(struct daemon_run *);         /* the drain is over: exit with 0 */
-void daemon_fail(struct daemon_run *);            /* stop now, exit with 1; the caller has logged why */
+void daemon_drained(struct daemon_run *); /* the drain is over: exit with 0 */
+void daemon_fail(struct daemon_run *);    /* stop now, exit with 1; the caller has logged why */
 
 #endif

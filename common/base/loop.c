@@ -320,11 +320,11 @@ void loop_again(struct loop *l)
 
 int loop_run(struct loop *l)
 {
+    int rc = 0;
+    while (l->code < 0 && !rc)
+        rc = loop_turn(l, -1);
+    if (!rc)
+        rc = l->code;
     l->code = -1;
-    while (l->code < 0) {
-        int rc = loop_turn(l, -1);
-        if (rc)
-            return rc;
-    }
-    return l->code;
+    return rc;
 }

@@ -28,7 +28,7 @@ void loop_free(struct loop *);              /* owners have removed what they add
 int loop_run(struct loop *);
 /* One turn that waits at most `max_wait_ms` (-1: as long as nothing happens). 0 or -errno. For tests. */
 int loop_turn(struct loop *, int max_wait_ms);
-void loop_stop(struct loop *, int code); /* at the end of this turn; code >= 0 */
+void loop_stop(struct loop *, int code); /* at the end of this turn, or before the first; code >= 0 */
 void loop_again(struct loop *);          /* there is more to do: the next wait returns at once */
 
 /* ---- time: monotonic, read once after each wait ---- */
