@@ -41,7 +41,7 @@ struct migrate {
 
 struct migrate_result {
     int before, after; /* highest number applied, before and after */
-    char error[512];   /* for people, when the call failed */
+    char error[1024];   /* for people, when the call failed */
 };
 
 /* Applies what is missing; safe to run twice and by two at once (an advisory lock; the second finds nothing to do).

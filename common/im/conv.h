@@ -61,6 +61,10 @@ int conv_load(struct conv *, const struct conv_cell *);
 /* The cells of conv_needs() must be loaded and the rules known. */
 struct conv_outcome conv_apply(struct conv *, const struct conv_event *);
 
+/* What the ring of the event's device still knows of its number, as for a repeat; false: nothing. Changes nothing. The
+ * cells of conv_needs() must be loaded. */
+bool conv_recall(const struct conv *, const struct conv_event *, struct conv_outcome *);
+
 /* Hands out changed cells in ascending key order and forgets that they were changed; returns how many, at
  * most `max`: call until 0. `bytes` is valid until the next call on this conv. */
 size_t conv_dirty(struct conv *, struct conv_cell *out, size_t max);

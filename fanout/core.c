@@ -1,0 +1,158 @@
+#include "fanout/core.h"
+
+#include "common/base/crash.h"
+#include "common/base/log.h"
+#include "common/base/metrics.h"
+#include "common/im/codes.h"
+#include "common/im/convcache.h"
+#include "common/im/convrec.h"
+#include "common/im/topics.h"
+#include "fanout/ahead.h"
+#include "fanout/tell.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+METRIC_COUNTER(sequenced, "parley_fanout_sequenced_total", "Messages that were given a number.");
+METRIC_COUNTER(duplicates, "parley_fanout_duplicates_total", "Records that repeat an earlier send.");
+METRIC_COUNTER(refused, "parley_fanout_refused_total", "Records the conversation refused.", "reason");
+METRIC_GAUGE(cache_bytes, "parley_fanout_cache_bytes", "Memory of conversations kept, all partitions.");
+METRIC_GAUGE(cache_convs, "parley_fanout_cache_conversations", "Conversations kept in memory, all partitions.");
+
+struct fanout {
+    struct convcache *convs;
+    struct tell *tell;
+    struct ahead ahead;
+    int64_t quiet;
+    int32_t part;
+    size_t bytes_told, convs_told;
+};
+
+static void fanout_close(void *core)
+{
+    struct fanout *f = core;
+    if (!f)
+        return;
+    metric_add(&cache_bytes, -(int64_t)f->bytes_told);
+    metric_add(&cache_convs, -(int64_t)f->convs_told);
+    tell_free(f->tell);
+    convcache_free(f->convs);
+    ahead_release(&f->ahead);
+    free(f);
+}
+
+static void *fanout_open(const struct core_open *o)
+{
+    const struct fanout_settings *s = o->settings;
+    struct fanout *f = calloc(1, sizeof *f);
+    if (!f)
+        return NULL;
+    f->part = o->part;
+    f->quiet = o->quiet[0];
+    f->convs = convcache_new(F_CELL, (size_t)s->cache_bytes);
+    f->tell = tell_new(o->shared);
+    if (!f->convs || !f->tell) {
+        fanout_close(f);
+        return NULL;
+    }
+    return f;
+}
+
+static enum core_rc stop(const struct fanout *f, const struct record *r, const char *why)
+{
+    log_error("conversation record cannot be applied", log_int("part", f->part), log_int("offset", r->offset),
+              log_str("why", why));
+    return CORE_STOP;
+}
+
+static enum core_rc decode(const struct fanout *f, const struct record *r, struct convrec *rec)
+{
+    int rc = convrec_decode(r->value, r->time_ms, rec);
+    if (rc == -EBADMSG)
+        return CORE_POISON;
+    if (rc)
+        return stop(f, r, "record version is newer than this program: upgrade it");
+    if (!conv_rules_known(rec->event.rules))
+        return stop(f, r, "rules version is not known to this program: upgrade it");
+    return CORE_OK;
+}
+
+static enum core_rc fanout_plan(void *core, const struct record *r, struct want *want)
+{
+    struct fanout *f = core;
+    struct convrec rec;
+    enum core_rc rc = decode(f, r, &rec);
+    if (rc)
+        return rc;
+    bool waits = ahead_plan(&f->ahead, r->offset, want);
+    rc = convcache_plan(f->convs, &rec.event, want);
+    return rc == CORE_OK && waits ? CORE_MORE : rc;
+}
+
+static void fanout_load(void *core, uint8_t table, struct slice key, struct slice row)
+{
+    struct fanout *f = core;
+    if (table == F_CELL)
+        convcache_load(f->convs, key, row);
+    else
+        ahead_load(&f->ahead, table, key, row);
+}
+
+static void count(const struct conv_outcome *o)
+{
+    if (o->verdict == CONV_ACCEPTED)
+        metric_add(&sequenced, 1);
+    else if (o->verdict == CONV_DUPLICATE)
+        metric_add(&duplicates, 1);
+    else
+        metric_add(metric_with(&refused, code_name(o->reason)), 1);
+}
+
+static enum core_rc fanout_step(void *core, const struct record *r, int64_t now_ms, struct fx *fx)
+{
+    struct fanout *f = core;
+    struct convrec rec;
+    struct conv_outcome out;
+    (void)now_ms;
+    enum core_rc rc = decode(f, r, &rec);
+    if (rc)
+        return rc;
+    if (ahead_has(&f->ahead, r->offset)) {
+        /* The cells know this record already: tell what they decided then. */
+        const struct conv *conv = convcache_find(f->convs, rec.event.conv);
+        if (conv && ahead_outcome(&f->ahead, r->offset, conv, &rec.event, &out, fx) && r->offset >= f->quiet)
+            tell_outcome(f->tell, fx, conv, &rec, &out);
+        return CORE_OK;
+    }
+    rc = convcache_apply(f->convs, &rec.event, &out);
+    if (rc)
+        return stop(f, r, convcache_error(f->convs));
+    count(&out);
+    if (r->offset >= f->quiet)
+        tell_outcome(f->tell, fx, convcache_last(f->convs), &rec, &out);
+    crash_at("fanout:applied");
+    return CORE_OK;
+}
+
+static void fanout_end(void *core, int64_t now_ms, struct fx *fx)
+{
+    struct fanout *f = core;
+    (void)now_ms;
+    tell_end(f->tell, fx);
+    convcache_end(f->convs, fx);
+    ahead_end(&f->ahead);
+    size_t bytes = convcache_bytes(f->convs), convs = convcache_count(f->convs);
+    metric_add(&cache_bytes, (int64_t)bytes - (int64_t)f->bytes_told);
+    metric_add(&cache_convs, (int64_t)convs - (int64_t)f->convs_told);
+    f->bytes_told = bytes;
+    f->convs_told = convs;
+}
+
+const struct core_ops fanout_core = {
+    .open = fanout_open,
+    .plan = fanout_plan,
+    .load = fanout_load,
+    .step = fanout_step,
+    .end = fanout_end,
+    .close = fanout_close,
+};

@@ -1,0 +1,41 @@
+/* core.h: fanout's decisions: numbers for the records of im.conversation, and who is to be told.
+ *
+ * Per record: run the reducer, tell the sender's connection the outcome, and for an accepted message give it to every
+ * live session of the members (one record per slot and batch) and, for devices not reached that way, to im.offline.
+ * Reads the presence and lease views, which must be caught up before the first step. Sends are safe to repeat: clients
+ * drop by (conversation, seq), queues by the same pair.
+ *
+ * Rows: F_CELL is the reducer's cells. When a recovery found the persister further than fanout had sent (see
+ * recover.h), F_AHEAD says up to which offset the cells already go, and F_DECIDED holds one row per accepted record
+ * below it: such records are told and pushed with the number they have, and change nothing. */
+#ifndef PARLEY_FANOUT_CORE_H
+#define PARLEY_FANOUT_CORE_H
+
+#include "common/base/core.h"
+#include "common/im/lease.h"
+#include "common/im/presence.h"
+
+enum fanout_table { F_CELL = 1, F_DECIDED = 2, F_AHEAD = 3 };
+
+struct fanout_settings {
+    int64_t cache_bytes; /* conversations kept between batches, per partition */
+};
+
+struct fanout_views { /* the core's `shared` */
+    const struct presence *presence;
+    const struct lease *lease;
+};
+
+/* One input: T_CONVERSATION. */
+extern const struct core_ops fanout_core;
+
+/* The rows that F_AHEAD and F_DECIDED consist of; keys are big-endian. */
+#define F_AHEAD_ROW   8
+#define F_DECIDED_KEY 8
+#define F_DECIDED_ROW 16
+extern const struct slice fanout_ahead_key;
+void fanout_ahead_row(int64_t ahead, uint8_t row[F_AHEAD_ROW]);
+void fanout_decided_key(int64_t offset, uint8_t key[F_DECIDED_KEY]);
+void fanout_decided_row(uint64_t seq, int64_t time_ms, uint8_t row[F_DECIDED_ROW]);
+
+#endif

@@ -1,0 +1,126 @@
+#include "common/base/crash.h"
+#include "common/base/log.h"
+#include "common/base/metrics.h"
+#include "common/im/convcache.h"
+#include "common/im/convrec.h"
+#include "persister/core.h"
+#include "persister/rows.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+METRIC_COUNTER(rows, "parley_persister_messages_total", "History rows handed to PostgreSQL.");
+METRIC_COUNTER(skipped, "parley_persister_skipped_total", "Records without a row: repeats and refusals.");
+METRIC_HISTOGRAM(batch_rows, "parley_persister_batch_rows", "History rows per transaction.", 1);
+METRIC_GAUGE(cache_bytes, "parley_persister_cache_bytes", "Memory of conversations kept, all partitions.");
+
+struct pconv {
+    struct convcache *convs;
+    int32_t part;
+    int64_t n_rows; /* of this batch */
+    size_t bytes_told;
+};
+
+static void pconv_close(void *core)
+{
+    struct pconv *p = core;
+    if (!p)
+        return;
+    metric_add(&cache_bytes, -(int64_t)p->bytes_told);
+    convcache_free(p->convs);
+    free(p);
+}
+
+static void *pconv_open(const struct core_open *o)
+{
+    const struct persister_settings *s = o->settings;
+    struct pconv *p = calloc(1, sizeof *p);
+    if (!p)
+        return NULL;
+    p->part = o->part;
+    p->convs = convcache_new(P_CELL, (size_t)s->cache_bytes);
+    if (!p->convs) {
+        free(p);
+        return NULL;
+    }
+    return p;
+}
+
+static enum core_rc stop(const struct pconv *p, const struct record *r, const char *why)
+{
+    log_error("conversation record cannot be applied", log_int("part", p->part), log_int("offset", r->offset),
+              log_str("why", why));
+    return CORE_STOP;
+}
+
+static enum core_rc decode(const struct pconv *p, const struct record *r, struct convrec *rec)
+{
+    int rc = convrec_decode(r->value, r->time_ms, rec);
+    if (rc == -EBADMSG)
+        return CORE_POISON;
+    if (rc)
+        return stop(p, r, "record version is newer than this program: upgrade it");
+    if (!conv_rules_known(rec->event.rules))
+        return stop(p, r, "rules version is not known to this program: upgrade it");
+    return CORE_OK;
+}
+
+static enum core_rc pconv_plan(void *core, const struct record *r, struct want *want)
+{
+    struct pconv *p = core;
+    struct convrec rec;
+    enum core_rc rc = decode(p, r, &rec);
+    return rc ? rc : convcache_plan(p->convs, &rec.event, want);
+}
+
+static void pconv_load(void *core, uint8_t table, struct slice key, struct slice row)
+{
+    struct pconv *p = core;
+    if (table == P_CELL)
+        convcache_load(p->convs, key, row);
+}
+
+static enum core_rc pconv_step(void *core, const struct record *r, int64_t now_ms, struct fx *fx)
+{
+    struct pconv *p = core;
+    struct convrec rec;
+    struct conv_outcome out;
+    (void)now_ms;
+    enum core_rc rc = decode(p, r, &rec);
+    if (rc)
+        return rc;
+    rc = convcache_apply(p->convs, &rec.event, &out);
+    if (rc)
+        return stop(p, r, convcache_error(p->convs));
+    if (out.verdict == CONV_ACCEPTED) {
+        fx_append(fx, P_MESSAGE, message_row_pack(fx, &rec, &out, r));
+        metric_add(&rows, 1);
+        p->n_rows++;
+    } else {
+        metric_add(&skipped, 1);
+    }
+    crash_at("persister:applied");
+    return CORE_OK;
+}
+
+static void pconv_end(void *core, int64_t now_ms, struct fx *fx)
+{
+    struct pconv *p = core;
+    (void)now_ms;
+    convcache_end(p->convs, fx);
+    if (p->n_rows)
+        metric_observe(&batch_rows, p->n_rows);
+    p->n_rows = 0;
+    size_t bytes = convcache_bytes(p->convs);
+    metric_add(&cache_bytes, (int64_t)bytes - (int64_t)p->bytes_told);
+    p->bytes_told = bytes;
+}
+
+const struct core_ops persister_conv = {
+    .open = pconv_open,
+    .plan = pconv_plan,
+    .load = pconv_load,
+    .step = pconv_step,
+    .end = pconv_end,
+    .close = pconv_close,
+};
