@@ -10,7 +10,7 @@ import socket
 import sys
 import time
 
-NEED_FREE_MIB = 1024
+NEED_FREE_MIB = int(os.environ.get("PARLEY_NEED_FREE_MIB", "1024"))
 # Below the range that the kernel hands to outgoing connections: a port of ours must still be free when its server is
 # started again while clients reconnect.
 PORTS = range(20000, 32000)
