@@ -1,0 +1,30 @@
+/* core.h: the router's core: im.inbound in, one record per verb out. See common/base/core.h for who calls it.
+ *
+ * Group parley-router, input im.inbound, outputs im.conversation, im.user, im.vault, im.presence, im.offline, delivery
+ * topics. Store: ROUTER_ACCOUNT, one row per account under the user's id. core_open.settings is a
+ * struct router_settings, core_open.shared a const struct lease * (the view of all of im.lease).
+ *
+ * Repeating a record gives the same answers: a registration by the record that made the account is OK again, a login
+ * finds the device that it made. A login's presence, offline and kick records leave after its verdict is in the
+ * log (pending.h), so that nothing is pushed to a connection that does not know yet that it is logged in.
+ */
+#ifndef PARLEY_ROUTER_CORE_H
+#define PARLEY_ROUTER_CORE_H
+
+#include "common/base/core.h"
+
+#include <stdbool.h>
+
+enum { ROUTER_ACCOUNT = 1 };
+
+struct router_settings {
+    int64_t cache_bytes; /* accounts in memory, per partition */
+    /* stamped on every conversation record, because they can change its outcome */
+    bool strangers_refused;
+    int64_t recall_limit_s;
+    int64_t group_cap;
+};
+
+extern const struct core_ops router_core;
+
+#endif

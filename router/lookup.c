@@ -1,0 +1,21 @@
+/* Does the account exist, and what is its sealed verifier? Asked by edges before logins and first sends. */
+#include "router/verbs.h"
+
+enum core_rc route_lookup(struct router *r, const struct inbound *in, struct fx *fx)
+{
+    const Im__InLookup *b = in->m->lookup;
+    const struct account *a = in->account;
+    Im__LookupReply l = IM__LOOKUP_REPLY__INIT;
+    l.exists = a->exists;
+    l.user = codec_bytes(slice_id(&a->user));
+    l.purpose = b->purpose;
+    if (a->exists) {
+        l.login = (char *)(uintptr_t)a->login;
+        if (b->want_verifier)
+            l.verifier = codec_bytes(slice_of(a->verifier, a->verifier_n));
+    }
+    struct deliver_item item = {.kind = IM__ITEM_KIND__ITEM_LOOKUP, .seq_id = in->m->seq_id,
+                                .payload = codec_pack(fx, &l.base), .trace = in->trace};
+    router_tell(r, fx, &in->from, &item);
+    return CORE_OK;
+}

@@ -1,0 +1,63 @@
+/* A new account: the first registration of its name in the partition wins. */
+#include "common/base/metrics.h"
+#include "router/verbs.h"
+
+METRIC_COUNTER(registrations, "parley_router_registrations_total", "Registrations by result.", "result");
+
+static void record_it(const struct inbound *in, struct fx *fx)
+{
+    const struct account *a = in->account;
+    const Im__InRegister *b = in->m->register_;
+    Im__UserRecord u = IM__USER_RECORD__INIT;
+    u.version = CODEC_VERSION;
+    u.kind = IM__USER_KIND__USER_REGISTERED;
+    u.user = codec_bytes(slice_id(&a->user));
+    u.login = b->login;
+    u.display_name = b->display_name;
+    u.token_generation = a->generation;
+    u.source_part = in->rec->part;
+    u.source_offset = in->rec->offset;
+    u.trace = in->m->trace;
+    codec_send(fx, T_USER, slice_id(&a->user), &u.base, 0);
+
+    Im__VaultRecord v = IM__VAULT_RECORD__INIT;
+    const uint8_t *k = b->verifier.data; /* [version:1][master_key:4]… see secrets.h */
+    v.version = CODEC_VERSION;
+    v.user = u.user;
+    if (b->verifier.len >= 5)
+        v.master_key = (uint32_t)k[1] << 24 | (uint32_t)k[2] << 16 | (uint32_t)k[3] << 8 | k[4];
+    v.verifier = b->verifier;
+    codec_send(fx, T_VAULT, slice_id(&a->user), &v.base, 0);
+}
+
+enum core_rc route_register(struct router *r, const struct inbound *in, struct fx *fx)
+{
+    const Im__InRegister *b = in->m->register_;
+    struct account *a = in->account;
+    char login[LOGIN_MAX + 1];
+    if (login_normalise(b->login, strlen(b->login), login) || strcmp(login, b->login) != 0 ||
+        !id_eq(id_user(login), a->user) || strlen(b->display_name) > DISPLAY_NAME_MAX || b->verifier.len == 0 ||
+        b->verifier.len > CODEC_VERIFIER_MAX)
+        return CORE_POISON;
+
+    bool again = a->exists && a->registered_part == in->rec->part && a->registered_at == in->rec->offset;
+    bool taken = a->exists && !again;
+    if (!taken) {
+        a->exists = true;
+        snprintf(a->login, sizeof a->login, "%s", login);
+        snprintf(a->display_name, sizeof a->display_name, "%s", b->display_name);
+        a->registered_part = in->rec->part;
+        a->registered_at = in->rec->offset;
+        account_set_verifier(a, codec_slice(b->verifier));
+        record_it(in, fx);
+        router_put(r, a, fx);
+    }
+    metric_add(metric_with(&registrations, taken ? "taken" : "made"), 1);
+
+    Im__RegisterRsp rsp = IM__REGISTER_RSP__INIT;
+    rsp.code = taken ? IM__CODE__ACCOUNT_EXISTS : IM__CODE__OK;
+    if (!taken)
+        rsp.user = codec_bytes(slice_id(&a->user));
+    router_reply(r, in, fx, IM__FRAME_TYPE__REGISTER_RSP, &rsp.base);
+    return CORE_OK;
+}
