@@ -71,8 +71,9 @@ struct kconsumer *kconsumer_new(struct loop *, const struct kconsumer_conf *);
 /* Leaves the group: `revoked` (answer it as always) or `lost` come first, then closed() once. Then free it.
  */
 void kconsumer_close(struct kconsumer *, void (*closed)(void *ctx), void *ctx);
-void kconsumer_free(
-    struct kconsumer *); /* without a close before: leaves the group without ceremony (may block 1 s) */
+/* Without a close before: vanishes like a crash, the group notices after session_ms. Commits in flight get no
+ * answer; kept messages must have been freed. */
+void kconsumer_free(struct kconsumer *);
 
 int kconsumer_start(struct kconsumer *, uint16_t topic, int32_t part, int64_t offset); /* -ENOENT: not ours */
 void kconsumer_halt(struct kconsumer *, uint16_t topic, int32_t part);
@@ -89,7 +90,9 @@ int kconsumer_commit(struct kconsumer *, const struct kpart *, size_t n, kcommit
 
 bool kconsumer_owned(const struct kconsumer *, uint16_t topic, int32_t part);
 int64_t kconsumer_lag(const struct kconsumer *, uint16_t topic,
-                      int32_t part);                    /* behind the high watermark; -1: unknown */
+                      int32_t part); /* behind the high watermark; -1: unknown */
+/* First offset still in the log; blocks up to 1 s: for recoveries only. Negative errno. */
+int64_t kconsumer_low(struct kconsumer *, uint16_t topic, int32_t part);
 const char *kconsumer_member(const struct kconsumer *); /* member id, "" before the first join */
 
 #endif
