@@ -63,6 +63,10 @@ CODEC_DECODER(lookup, REC_LOOKUP, Im__LookupReply)
 CODEC_DECODER(verdict, REC_VERDICT, Im__LoginVerdict)
 #undef CODEC_DECODER
 
+/* The name of a string field, at any depth, that is not UTF-8 or holds a NUL (protobuf-c would cut it there); NULL: none.
+ * Looks at the raw bytes; malformed ones are left to unpack(). */
+const char *codec_bad_text(const ProtobufCMessageDescriptor *, struct slice value);
+
 /* After codec_decode a bytes field that is an id is 16 bytes; empty gives the zero id. */
 static inline struct id16 codec_id(ProtobufCBinaryData d)
 {

@@ -6,6 +6,10 @@
 
 #define SCHEMA_NEWEST 3 /* the highest number in schema/sql */
 
+/* The persister's two stores, as the marks name them. */
+#define SCHEMA_STORE_CONV  "conversation"
+#define SCHEMA_STORE_USERS "users"
+
 /* What an operator does about a schema that is missing or older. */
 #define SCHEMA_HELP "run: parleyctl migrate"
 

@@ -87,6 +87,8 @@ static inline bool wire_next(struct wire *w, struct wire_field *f)
 {
     if (wire_done(w))
         return false;
+    f->number = 0;
+    f->bytes = (struct slice){NULL, 0};
     uint64_t tag = wire_varint(w);
     f->type = tag & 7;
     f->id = (uint32_t)(tag >> 3);
