@@ -15,7 +15,7 @@ struct loop;
 struct kadmin;
 
 struct kadmin *kadmin_new(const struct kconf *, int timeout_ms);
-void kadmin_free(struct kadmin *);
+void kadmin_free(struct kadmin *); /* not from inside a callback; pending requests get no answer */
 const char *kadmin_error(const struct kadmin *);
 
 struct kadmin_config { /* "retention.ms", "604800000" */
