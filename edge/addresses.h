@@ -1,0 +1,25 @@
+/* addresses.h: per peer address, how many connections it has and how often it failed to log in.
+ *
+ * An address stays while it has connections or its failures have not run off, 24 bytes each; past `max` entries
+ * strangers share the limits of one. One thread. */
+#ifndef PARLEY_EDGE_ADDRESSES_H
+#define PARLEY_EDGE_ADDRESSES_H
+
+#include "edge/ratelimit.h"
+
+struct address {
+    uint64_t key;
+    uint32_t conns;
+    bool used;
+    struct ratelimit tries;
+};
+
+struct addresses;
+struct addresses *addresses_new(uint32_t max, uint32_t try_every_ms); /* NULL: no memory */
+void addresses_free(struct addresses *);
+/* Made when it is not there. Valid until the next call. NULL: full of others in use. */
+struct address *addresses_get(struct addresses *, uint64_t key, uint32_t now_ms);
+void addresses_leave(struct addresses *, uint64_t key); /* one connection less */
+uint32_t addresses_count(const struct addresses *);
+
+#endif

@@ -1,0 +1,138 @@
+/* core_session.c: requests that wait, timers, and how a connection ends. */
+#include "edge/state.h"
+
+#include <stdlib.h>
+
+bool edge_pend(struct edge_core *e, struct econn *c, uint16_t type, uint32_t seq_id, struct slice payload)
+{
+    struct pend *p = calloc(1, sizeof *p);
+    struct buf *frame = buf_copy(payload.p, payload.n);
+    if (!p || !frame) {
+        free(p);
+        buf_unref(frame);
+        edge_error(e, c, seq_id, IM__CODE__BUSY, NULL, 1000);
+        return false;
+    }
+    *p = (struct pend){.type = type, .seq_id = seq_id, .until_ms = INT64_MAX, .frame = frame};
+    p->purpose = ++e->next_purpose;
+    c->pend = p;
+    c->paused = true;
+    e->out->pause(e->ctx, c->index, true);
+    return true;
+}
+
+void edge_pend_free(struct edge_core *e, struct econn *c)
+{
+    if (!c->pend)
+        return;
+    secret_wipe(c->pend->frame->data, c->pend->frame->n);
+    buf_unref(c->pend->frame);
+    free(c->pend);
+    c->pend = NULL;
+    c->paused = false;
+    if (c->state != C_CLOSING)
+        e->out->pause(e->ctx, c->index, false);
+}
+
+void edge_me(const struct edge_core *e, const struct econn *c, struct session *s)
+{
+    *s = (struct session){.user = c->user,
+                          .device = c->device,
+                          .slot = e->slot,
+                          .epoch = e->epoch,
+                          .handle = c->handle,
+                          .login_offset = c->login_offset};
+}
+
+void edge_cursors_flush(struct edge_core *e, struct econn *c)
+{
+    if (!c->cursors)
+        return;
+    for (uint32_t i = 0; i < c->cursors->n; i++) {
+        struct edge_range *r = &c->cursors->v[i];
+        Im__CursorRecord m = IM__CURSOR_RECORD__INIT;
+        uint8_t key[KEY_CURSOR];
+        m.version = CODEC_VERSION;
+        m.user = codec_bytes(slice_id(&c->user));
+        m.device = c->device;
+        m.conversation = codec_bytes(slice_id(&r->conv));
+        m.from = r->from;
+        m.upto = r->upto;
+        key_cursor(c->user, c->device, r->conv, key);
+        edge_outbox(e, T_CURSOR, c->user, slice_of(key, sizeof key), &m.base, NULL, 0);
+        e->stats.cursors++;
+    }
+    edge_cursors_release(c->cursors);
+    free(c->cursors);
+    c->cursors = NULL;
+    c->cursor_ms = edge_ms32(e);
+}
+
+struct cut {
+    struct edge_core *e;
+    struct edge_bounce b;
+};
+
+static void cut_item(void *ctx, ticket t, const struct ditem *it)
+{
+    struct cut *cut = ctx;
+    if (it->kind == IM__ITEM_KIND__ITEM_MESSAGE)
+        edge_bounce_add(cut->e, &cut->b, t, it->conv, it->seq, slice_of(it->payload, it->n));
+}
+
+static void write_end(struct edge_core *e, struct econn *c, enum edge_cut why)
+{
+    static const uint16_t codes[EDGE_CUTS] = {
+        [EDGE_CUT_SLOW] = IM__CODE__SLOW_READER,     [EDGE_CUT_SILENT] = IM__CODE__IDLE_TIMEOUT,
+        [EDGE_CUT_LOGIN] = IM__CODE__LOGIN_TIMEOUT,  [EDGE_CUT_KICKED] = IM__CODE__SESSION_REPLACED,
+        [EDGE_CUT_DRAIN] = IM__CODE__SHUTTING_DOWN,
+    };
+    Im__Inbound in = IM__INBOUND__INIT;
+    Im__InEnd end = IM__IN_END__INIT;
+    Im__Session pb;
+    struct session me;
+    edge_inbound(e, c, true, 0, &in, &pb, &me);
+    end.reason = (Im__Code)codes[why];
+    in.body_case = IM__INBOUND__BODY_END;
+    in.end = &end;
+    edge_outbox(e, T_INBOUND, c->user, slice_id(&c->user), &in.base, NULL, 0);
+}
+
+void edge_close(struct edge_core *e, struct econn *c, enum edge_cut why)
+{
+    if (c->state == C_CLOSING)
+        return;
+    bool owed = c->state == C_SESSION || c->state == C_LOGIN, mine = why != EDGE_CUT_LEASE;
+    if (c->state == C_SESSION)
+        e->stats.sessions--;
+    if (mine && delivery_count(&c->d)) {
+        struct cut *cut = edge_must(arena_alloc(e->arena, sizeof *cut));
+        cut->e = e;
+        cut->b.n = cut->b.bytes = 0;
+        edge_me(e, c, &cut->b.session);
+        delivery_cut(e->delivery, &c->d, cut_item, cut);
+        edge_bounce_end(e, &cut->b);
+    } else {
+        delivery_cut(e->delivery, &c->d, NULL, NULL);
+    }
+    if (mine && c->state == C_SESSION)
+        edge_cursors_flush(e, c);
+    if (mine && owed)
+        write_end(e, c, why);
+    c->state = C_CLOSING;
+    edge_pend_free(e, c);
+    if (c->sends) {
+        c->sends->next = e->free_sends;
+        e->free_sends = c->sends;
+        c->sends = NULL;
+    }
+    if (c->cursors) {
+        edge_cursors_release(c->cursors);
+        free(c->cursors);
+        c->cursors = NULL;
+    }
+    handles_del(&e->handles, c->handle);
+    timer_stop(e->wheel, &c->timer);
+    e->stats.cuts[why]++;
+    e->out->close(e->ctx, c->index, why);
+}

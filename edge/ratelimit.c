@@ -1,0 +1,58 @@
+#include "edge/ratelimit.h"
+
+#define TOKEN 1000u
+
+/* gain: thousandths that come back per 1000 ms. */
+static void refill(struct ratelimit *b, uint64_t gain, uint32_t now_ms)
+{
+    uint32_t passed = now_ms - b->at_ms;
+    uint64_t back = passed * gain / 1000;
+    if (!b->used || back >= b->used) {
+        b->used = 0;
+        b->at_ms = now_ms;
+    } else if (back) { /* the time is moved by what was given back, so that fractions add up */
+        b->used -= (uint32_t)back;
+        b->at_ms += (uint32_t)(back * 1000 / gain);
+    }
+}
+
+static uint32_t take(struct ratelimit *b, uint64_t gain, uint32_t burst, uint32_t now_ms, uint32_t cost)
+{
+    refill(b, gain, now_ms);
+    uint64_t cap = (uint64_t)burst * TOKEN;
+    if (b->used + TOKEN <= cap) {
+        b->used += cost;
+        return 0;
+    }
+    uint64_t wait = ((b->used + TOKEN - cap) * 1000 + gain - 1) / gain;
+    uint32_t passed = now_ms - b->at_ms;
+    wait = wait > passed ? wait - passed : 1;
+    return wait > UINT32_MAX ? UINT32_MAX : (uint32_t)wait;
+}
+
+static uint64_t slow(uint32_t every_ms)
+{
+    uint64_t gain = (uint64_t)TOKEN * 1000 / (every_ms ? every_ms : 1);
+    return gain ? gain : 1;
+}
+
+uint32_t ratelimit_take(struct ratelimit *b, uint32_t per_s, uint32_t burst, uint32_t now_ms)
+{
+    return take(b, (uint64_t)per_s * TOKEN, burst, now_ms, TOKEN);
+}
+
+uint32_t ratelimit_take_slow(struct ratelimit *b, uint32_t every_ms, uint32_t burst, uint32_t now_ms)
+{
+    return take(b, slow(every_ms), burst, now_ms, TOKEN);
+}
+
+uint32_t ratelimit_look_slow(struct ratelimit *b, uint32_t every_ms, uint32_t burst, uint32_t now_ms)
+{
+    return take(b, slow(every_ms), burst, now_ms, 0);
+}
+
+bool ratelimit_full_slow(struct ratelimit *b, uint32_t every_ms, uint32_t now_ms)
+{
+    refill(b, slow(every_ms), now_ms);
+    return b->used == 0;
+}

@@ -1,0 +1,21 @@
+/* verb_pull.c: PULL_OFFLINE_REQ: to the router, on to the offline worker; the page comes back as a reply. */
+#include "edge/state.h"
+
+void verb_pull(struct edge_core *e, struct econn *c, uint32_t seq_id, struct slice payload, ProtobufCMessage *m)
+{
+    (void)payload;
+    const Im__PullOfflineReq *req = (const Im__PullOfflineReq *)m;
+    Im__Inbound in = IM__INBOUND__INIT;
+    Im__InPull pull = IM__IN_PULL__INIT;
+    Im__Session pb;
+    struct session me;
+    struct flight about = {.type = IM__FRAME_TYPE__PULL_OFFLINE_REQ, .seq_id = seq_id};
+    edge_inbound(e, c, true, seq_id, &in, &pb, &me);
+    pull.after = req->after;
+    pull.limit = req->limit;
+    pull.conversation = req->conversation;
+    in.body_case = IM__INBOUND__BODY_PULL;
+    in.pull = &pull;
+    if (e->busy || !edge_produce(e, c, c->user, &in, &about))
+        edge_error(e, c, seq_id, IM__CODE__BUSY, NULL, 1000);
+}
