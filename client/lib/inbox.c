@@ -1,0 +1,395 @@
+#include "client/lib/inbox.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+#include <utlist.h>
+
+#define HELD_TALK_MAX 512  /* messages waiting above a hole, in one conversation */
+#define HELD_MAX      4096 /* … and in all */
+#define FIRST_ASK_MS  200  /* most holes close by themselves at once */
+#define ASK_MAX_MS    4000
+#define NEVER         INT64_MAX
+
+struct held {
+    struct held *next;
+    uint64_t seq;
+    uint32_t delivery; /* 0: came in a page, or the device's own */
+    bool own;          /* nothing to show */
+    size_t n;
+    uint8_t payload[];
+};
+
+struct talk {
+    struct id16 id;
+    struct ranges have; /* empty: the start is not known */
+    struct held *held;  /* ascending */
+    uint32_t n_held;
+    uint32_t asks;
+    bool dirty, asking, overflowed, queued;
+    int64_t hole_since, ask_at;
+    UT_hash_handle hh;
+    struct talk *prev, *next;   /* by last use, the oldest first */
+    struct talk *wprev, *wnext; /* those with something waiting */
+};
+
+struct inbox {
+    struct inbox_conf c;
+    struct talk *by_id, *lru, *waiting;
+    struct talk **dirty;
+    size_t n_dirty, cap_dirty;
+    size_t n_held;
+    uint32_t seen; /* the highest delivery number of this connection */
+    uint32_t
+        blocked; /* a push that was dropped for want of room: nothing from it on may be confirmed; 0: none */
+};
+
+struct inbox *inbox_new(const struct inbox_conf *c)
+{
+    struct inbox *in = calloc(1, sizeof *in);
+    if (in)
+        in->c = *c;
+    return in;
+}
+
+static void talk_drop(struct inbox *in, struct talk *t)
+{
+    HASH_DELETE(hh, in->by_id, t);
+    DL_DELETE(in->lru, t);
+    while (t->held) {
+        struct held *h = t->held;
+        t->held = h->next;
+        free(h);
+    }
+    ranges_release(&t->have);
+    free(t);
+}
+
+void inbox_free(struct inbox *in)
+{
+    if (!in)
+        return;
+    while (in->lru)
+        talk_drop(in, in->lru);
+    free(in->dirty);
+    free(in);
+}
+
+static struct talk *talk_find(struct inbox *in, struct id16 id)
+{
+    struct talk *t;
+    HASH_FIND(hh, in->by_id, id.b, ID_SIZE, t);
+    return t;
+}
+
+static void forget_oldest(struct inbox *in)
+{
+    for (struct talk *t = in->lru; t; t = t->next)
+        if (!t->held && !t->dirty && !t->asking) {
+            talk_drop(in, t);
+            return;
+        }
+}
+
+static struct talk *talk_get(struct inbox *in, struct id16 id)
+{
+    struct talk *t = talk_find(in, id);
+    if (t) {
+        if (t->next) { /* not the newest already */
+            DL_DELETE(in->lru, t);
+            DL_APPEND(in->lru, t);
+        }
+        return t;
+    }
+    if (HASH_COUNT(in->by_id) >= in->c.talks_max)
+        forget_oldest(in);
+    t = calloc(1, sizeof *t);
+    if (!t)
+        return NULL;
+    t->id = id;
+    t->ask_at = NEVER;
+    DL_APPEND(in->lru, t);
+    HASH_ADD(hh, in->by_id, id, ID_SIZE, t);
+    if (!talk_find(in, id)) { /* out of memory inside the table */
+        DL_DELETE(in->lru, t);
+        free(t);
+        return NULL;
+    }
+    return t;
+}
+
+static void mark_dirty(struct inbox *in, struct talk *t)
+{
+    if (t->dirty)
+        return;
+    if (in->n_dirty == in->cap_dirty) {
+        size_t cap = in->cap_dirty ? in->cap_dirty * 2 : 64;
+        struct talk **v = realloc(in->dirty, cap * sizeof(struct talk *));
+        if (!v)
+            return; /* the server learns it with the next change */
+        in->dirty = v;
+        in->cap_dirty = cap;
+    }
+    in->dirty[in->n_dirty++] = t;
+    t->dirty = true;
+}
+
+static void wait_in(struct inbox *in, struct talk *t)
+{
+    if (!t->queued)
+        DL_APPEND2(in->waiting, t, wprev, wnext);
+    t->queued = true;
+}
+
+static void wait_out(struct inbox *in, struct talk *t)
+{
+    if (t->queued)
+        DL_DELETE2(in->waiting, t, wprev, wnext);
+    t->queued = false;
+    t->ask_at = NEVER;
+    t->asks = 0;
+    t->hole_since = 0;
+}
+
+static void take(struct inbox *in, struct talk *t, uint64_t seq)
+{
+    (void)ranges_add(&t->have, seq, seq); /* without memory it will be shown again: rather twice than never */
+    mark_dirty(in, t);
+}
+
+static struct held *unhold(struct inbox *in, struct talk *t)
+{
+    struct held *h = t->held;
+    t->held = h->next;
+    t->n_held--;
+    in->n_held--;
+    return h;
+}
+
+/* Hands on what follows without a hole; `missed` goes with the first. */
+static void drain(struct inbox *in, struct talk *t, uint64_t missed)
+{
+    while (t->held && t->have.n && t->held->seq <= ranges_last(&t->have).upto + 1) {
+        struct held *h = unhold(in, t);
+        if (!ranges_has(&t->have, h->seq)) {
+            bool late = h->seq < ranges_last(&t->have).upto;
+            take(in, t, h->seq);
+            if (!h->own)
+                in->c.deliver(in->c.ctx, h->payload, h->n, missed, late);
+            missed = 0;
+        }
+        free(h);
+        t->hole_since = 0; /* if one is left, it is another hole */
+    }
+    if (!t->held && !t->overflowed)
+        wait_out(in, t);
+}
+
+/* The first waiting one becomes the next, whatever was before it. */
+static void give_up(struct inbox *in, struct talk *t, bool count)
+{
+    uint64_t seq = t->held->seq, upto = ranges_last(&t->have).upto;
+    struct held *h = unhold(in, t);
+    uint64_t missed = count && seq > upto + 1 ? seq - upto - 1 : 0;
+    take(in, t, seq);
+    t->hole_since = 0;
+    t->asks = 0;
+    if (!h->own)
+        in->c.deliver(in->c.ctx, h->payload, h->n, missed, false);
+    free(h);
+    drain(in, t, 0);
+}
+
+static int hold(struct inbox *in, struct talk *t, uint64_t seq, uint32_t delivery, bool own,
+                const void *payload, size_t n, int64_t now)
+{
+    struct held **at = &t->held, *h;
+    while (*at && (*at)->seq < seq)
+        at = &(*at)->next;
+    if (*at && (*at)->seq == seq)
+        return 0; /* the same again, from a page: the pushed one still guards its delivery number */
+    h = t->n_held < HELD_TALK_MAX && in->n_held < HELD_MAX ? malloc(sizeof *h + n) : NULL;
+    if (!h) {
+        if (delivery && (!in->blocked || delivery < in->blocked))
+            in->blocked = delivery;
+        t->overflowed = true;
+    } else {
+        *h = (struct held){.next = *at, .seq = seq, .delivery = delivery, .own = own, .n = n};
+        if (n)
+            memcpy(h->payload, payload, n);
+        *at = h;
+        t->n_held++;
+        in->n_held++;
+    }
+    wait_in(in, t);
+    if (!t->hole_since) {
+        t->hole_since = now;
+        if (!t->asking)
+            t->ask_at = now + (t->have.n ? FIRST_ASK_MS : 0);
+    }
+    return h ? 0 : -ENOBUFS;
+}
+
+static int item(struct inbox *in, struct id16 conv, uint64_t seq, uint32_t delivery, bool own,
+                const void *payload, size_t n, bool new_device, int64_t now)
+{
+    if (delivery > in->seen)
+        in->seen = delivery;
+    if (seq == 0 || seq >= UINT64_MAX - 1)
+        return -EBADMSG;
+    struct talk *t = talk_get(in, conv);
+    if (!t) {
+        if (delivery && (!in->blocked || delivery < in->blocked))
+            in->blocked = delivery;
+        return -ENOMEM;
+    }
+    if (ranges_has(&t->have, seq)) {
+        mark_dirty(in, t); /* the server does not know that it is here */
+        return 0;
+    }
+    uint64_t upto = ranges_last(&t->have).upto;
+    if (t->have.n ? seq > upto + 1 : !(seq == 1 || new_device))
+        return hold(in, t, seq, own ? 0 : delivery, own, payload, n, now);
+    take(in, t, seq);
+    if (!own)
+        in->c.deliver(in->c.ctx, payload, n, 0, seq < upto);
+    drain(in, t, 0);
+    return 0;
+}
+
+int inbox_message(struct inbox *in, struct id16 conv, uint64_t seq, uint32_t delivery, const void *payload,
+                  size_t n, bool new_device, int64_t now)
+{
+    return item(in, conv, seq, delivery, false, payload, n, new_device, now);
+}
+
+int inbox_own(struct inbox *in, struct id16 conv, uint64_t seq, bool new_device, int64_t now)
+{
+    return item(in, conv, seq, 0, true, NULL, 0, new_device, now);
+}
+
+void inbox_event(struct inbox *in, uint32_t delivery)
+{
+    if (delivery > in->seen)
+        in->seen = delivery;
+}
+
+int inbox_have(struct inbox *in, struct id16 conv, uint64_t from, uint64_t upto, bool told)
+{
+    struct talk *t = talk_get(in, conv);
+    int rc = t ? ranges_add(&t->have, from, upto) : -ENOMEM;
+    if (rc)
+        return rc;
+    if (!told)
+        mark_dirty(in, t);
+    drain(in, t, 0);
+    return 0;
+}
+
+void inbox_disconnected(struct inbox *in)
+{
+    in->seen = in->blocked = 0;
+    struct talk *t, *tmp;
+    DL_FOREACH_SAFE2(in->waiting, t, tmp, wnext)
+    {
+        for (struct held *h = t->held; h; h = h->next)
+            h->delivery = 0;
+        t->asking = false;
+        t->overflowed = false; /* unconfirmed, so it comes again */
+        t->ask_at = t->hole_since + FIRST_ASK_MS;
+        if (!t->held)
+            wait_out(in, t);
+    }
+}
+
+bool inbox_ask(struct inbox *in, int64_t now, struct id16 *conv)
+{
+    struct talk *t;
+    DL_FOREACH2(in->waiting, t, wnext)
+    {
+        if (t->asking || t->ask_at > now)
+            continue;
+        t->asking = true;
+        t->ask_at = NEVER;
+        *conv = t->id;
+        return true;
+    }
+    return false;
+}
+
+void inbox_answered(struct inbox *in, struct id16 conv, bool rest_in_history, int64_t now)
+{
+    struct talk *t = talk_find(in, conv);
+    if (!t || !t->asking)
+        return;
+    t->asking = false;
+    t->overflowed = false;
+    if (!t->held) {
+        wait_out(in, t);
+        return;
+    }
+    if (!t->have.n) /* the server has no cursor either: it starts with what is here */
+        give_up(in, t, false);
+    while (t->held && (rest_in_history || now - t->hole_since >= in->c.patience_ms) && t->hole_since)
+        give_up(in, t, true);
+    if (!t->held)
+        return;
+    if (!t->hole_since)
+        t->hole_since = now;
+    int64_t wait = FIRST_ASK_MS << (t->asks < 5 ? t->asks : 5);
+    t->asks++;
+    t->ask_at = now + (wait < ASK_MAX_MS ? wait : ASK_MAX_MS);
+    if (t->ask_at > t->hole_since + in->c.patience_ms && now < t->hole_since + in->c.patience_ms)
+        t->ask_at = t->hole_since + in->c.patience_ms; /* giving up takes a fresh answer */
+}
+
+int64_t inbox_due(const struct inbox *in)
+{
+    int64_t due = NEVER;
+    struct talk *t;
+    DL_FOREACH2(in->waiting, t, wnext)
+    if (!t->asking && t->ask_at < due)
+        due = t->ask_at;
+    return due;
+}
+
+uint32_t inbox_confirmed(const struct inbox *in)
+{
+    uint32_t upto = in->seen;
+    struct talk *t;
+    if (in->blocked && in->blocked <= upto)
+        upto = in->blocked - 1;
+    DL_FOREACH2(in->waiting, t, wnext)
+    for (struct held *h = t->held; h; h = h->next)
+        if (h->delivery && h->delivery <= upto)
+            upto = h->delivery - 1;
+    return upto;
+}
+
+size_t inbox_waiting(const struct inbox *in)
+{
+    return in->n_held;
+}
+
+size_t inbox_take_cursors(struct inbox *in, struct inbox_cursor *out, size_t max)
+{
+    size_t n = 0;
+    while (n < max && in->n_dirty) {
+        struct talk *t = in->dirty[--in->n_dirty];
+        t->dirty = false;
+        struct range r = ranges_last(&t->have);
+        if (r.upto)
+            out[n++] = (struct inbox_cursor){t->id, r.from, r.upto};
+    }
+    return n;
+}
+
+void inbox_each(const struct inbox *in, void (*fn)(void *, const struct inbox_cursor *), void *arg)
+{
+    struct talk *t;
+    DL_FOREACH (in->lru, t)
+        for (uint32_t i = 0; i < t->have.n; i++)
+            fn(arg, &(struct inbox_cursor){t->id, t->have.v[i].from, t->have.v[i].upto});
+}

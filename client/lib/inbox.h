@@ -1,0 +1,57 @@
+/* inbox.h: what came in, put into order: per conversation a set of numbers that are here, and what waits
+ * above a hole.
+ *
+ * No I/O and no clock. A message is handed on when all before it are, or when the hole before it was given
+ * up: the server, asked, had nothing for `patience_ms`, or said that the rest is only in history. Delivery
+ * numbers are the connection's; the inbox says up to which the client may confirm (not past what only waits
+ * in memory). */
+#ifndef PARLEY_CLIENT_INBOX_H
+#define PARLEY_CLIENT_INBOX_H
+
+#include "client/lib/ranges.h"
+#include "common/im/ids.h"
+
+#include <stddef.h>
+
+struct inbox;
+
+struct inbox_conf {
+    uint32_t patience_ms;
+    uint32_t talks_max; /* conversations remembered */
+    /* `payload` is a ChatPush as it came. missed: numbers given up right before it. late: fills in such a
+     * place. */
+    void (*deliver)(void *ctx, const void *payload, size_t n, uint64_t missed, bool late);
+    void *ctx;
+};
+
+struct inbox_cursor {
+    struct id16 conv;
+    uint64_t from, upto;
+};
+
+struct inbox *inbox_new(const struct inbox_conf *);
+void inbox_free(struct inbox *);
+
+/* A message, live (delivery > 0) or from a page (0). new_device: an unknown conversation starts here. */
+int inbox_message(struct inbox *, struct id16 conv, uint64_t seq, uint32_t delivery, const void *payload,
+                  size_t n, bool new_device, int64_t now);
+/* This device's own message has this place: it is here without having been pushed. */
+int inbox_own(struct inbox *, struct id16 conv, uint64_t seq, bool new_device, int64_t now);
+void inbox_event(struct inbox *, uint32_t delivery); /* another push, taken at once */
+/* What the server, or the state file, says this device has. told: the server knows it already. */
+int inbox_have(struct inbox *, struct id16 conv, uint64_t from, uint64_t upto, bool told);
+void inbox_disconnected(struct inbox *);
+
+/* A conversation the server should be asked about now; call inbox_answered() once the last page is in. */
+bool inbox_ask(struct inbox *, int64_t now, struct id16 *conv);
+void inbox_answered(struct inbox *, struct id16 conv, bool rest_in_history, int64_t now);
+int64_t inbox_due(const struct inbox *); /* when inbox_ask() has something; INT64_MAX: never */
+
+uint32_t inbox_confirmed(const struct inbox *); /* delivery number up to which all is taken */
+size_t inbox_waiting(const struct inbox *);     /* messages above a hole */
+/* Cursors that changed since they were last taken, at most `max`; call until 0. */
+size_t inbox_take_cursors(struct inbox *, struct inbox_cursor *, size_t max);
+/* Every run of every conversation, for the state file. */
+void inbox_each(const struct inbox *, void (*fn)(void *arg, const struct inbox_cursor *), void *arg);
+
+#endif

@@ -1,0 +1,339 @@
+/* Order, repeats, holes and what may be confirmed: the client's inbox and its sets of numbers. */
+#include "client/lib/inbox.h"
+#include "client/lib/ranges.h"
+#include "common/base/rand.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+struct seen {
+    uint64_t seq[512];
+    uint64_t missed[512];
+    bool late[512];
+    size_t n;
+};
+
+static void note(void *ctx, const void *payload, size_t n, uint64_t missed, bool late)
+{
+    struct seen *s = ctx;
+    assert_int_equal(n, sizeof s->seq[0]);
+    memcpy(&s->seq[s->n], payload, n);
+    s->missed[s->n] = missed;
+    s->late[s->n++] = late;
+}
+
+static struct inbox *box(struct seen *s)
+{
+    struct inbox_conf c = {.patience_ms = 1000, .talks_max = 4, .deliver = note, .ctx = s};
+    *s = (struct seen){.n = 0};
+    return inbox_new(&c);
+}
+
+static struct id16 conv(uint8_t v)
+{
+    return (struct id16){{v}};
+}
+
+static int msg(struct inbox *in, uint8_t c, uint64_t seq, uint32_t delivery, int64_t now)
+{
+    return inbox_message(in, conv(c), seq, delivery, &seq, sizeof seq, false, now);
+}
+
+static void assert_seqs(const struct seen *s, const uint64_t *want, size_t n)
+{
+    assert_int_equal(s->n, n);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(s->seq[i], want[i]);
+}
+#define ASSERT_SEQS(s, ...) assert_seqs(s, (uint64_t[]){__VA_ARGS__}, sizeof((uint64_t[]){__VA_ARGS__}) / 8)
+
+static void ranges_merge(void **state)
+{
+    (void)state;
+    struct ranges r = {0};
+    assert_int_equal(ranges_add(&r, 5, 5), 0);
+    assert_int_equal(ranges_add(&r, 1, 2), 0);
+    assert_int_equal(ranges_add(&r, 9, 12), 0);
+    assert_int_equal(r.n, 3);
+    assert_true(ranges_has(&r, 2) && !ranges_has(&r, 3) && ranges_has(&r, 5) && !ranges_has(&r, 8));
+    assert_int_equal(ranges_add(&r, 3, 4), 0);
+    assert_int_equal(r.n, 2);
+    assert_int_equal(ranges_add(&r, 4, 10), 0);
+    assert_int_equal(r.n, 1);
+    assert_int_equal(r.v[0].from, 1);
+    assert_int_equal(r.v[0].upto, 12);
+    assert_int_not_equal(ranges_add(&r, 0, 3), 0);
+    assert_int_not_equal(ranges_add(&r, 4, 3), 0);
+    assert_int_not_equal(ranges_add(&r, 4, UINT64_MAX), 0);
+    ranges_release(&r);
+}
+
+/* Against a plain array of flags. */
+static void ranges_random(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 300; seed++) {
+        struct rng g = {seed};
+        struct ranges r = {0};
+        bool here[64] = {false};
+        for (int i = 0; i < 20; i++) {
+            uint64_t from = 1 + rng_below(&g, 60), upto = from + rng_below(&g, 3);
+            assert_int_equal(ranges_add(&r, from, upto), 0);
+            for (uint64_t k = from; k <= upto; k++)
+                here[k] = true;
+        }
+        if (r.n < RANGES_MAX) /* else a hole was given up */
+            for (uint64_t k = 1; k < 64; k++)
+                assert_int_equal(ranges_has(&r, k), here[k]);
+        for (uint32_t i = 1; i < r.n; i++)
+            assert_true(r.v[i].from > r.v[i - 1].upto + 1);
+        ranges_release(&r);
+    }
+}
+
+static void in_order_and_once(void **state)
+{
+    (void)state;
+    struct seen s;
+    struct inbox *in = box(&s);
+    msg(in, 1, 1, 1, 0);
+    msg(in, 1, 2, 2, 0);
+    msg(in, 1, 2, 3, 0);
+    msg(in, 1, 1, 0, 0);
+    msg(in, 2, 1, 4, 0);
+    ASSERT_SEQS(&s, 1, 2, 1);
+    assert_int_equal(inbox_confirmed(in), 4);
+    assert_int_equal(inbox_due(in), INT64_MAX);
+    inbox_free(in);
+}
+
+static void above_a_hole_waits_and_is_not_confirmed(void **state)
+{
+    (void)state;
+    struct seen s;
+    struct id16 who;
+    struct inbox *in = box(&s);
+    msg(in, 1, 1, 1, 0);
+    msg(in, 1, 4, 2, 0);
+    msg(in, 1, 3, 3, 0);
+    msg(in, 2, 1, 4, 0);
+    ASSERT_SEQS(&s, 1, 1);
+    assert_int_equal(inbox_waiting(in), 2);
+    assert_int_equal(inbox_confirmed(in), 1);
+    assert_false(inbox_ask(in, 10, &who)); /* most holes close by themselves */
+    assert_true(inbox_ask(in, inbox_due(in), &who));
+    assert_true(id_eq(who, conv(1)));
+    assert_false(inbox_ask(in, 100000, &who)); /* one question at a time */
+    msg(in, 1, 2, 0, 300);
+    inbox_answered(in, who, false, 300);
+    ASSERT_SEQS(&s, 1, 1, 2, 3, 4);
+    assert_int_equal(inbox_confirmed(in), 4);
+    assert_int_equal(inbox_due(in), INT64_MAX);
+    inbox_free(in);
+}
+
+static void a_hole_is_given_up_only_after_answers(void **state)
+{
+    (void)state;
+    struct seen s;
+    struct id16 who;
+    struct inbox *in = box(&s);
+    msg(in, 1, 1, 1, 0);
+    msg(in, 1, 5, 2, 0);
+    int64_t now = 0;
+    for (int i = 0; i < 20 && s.n == 1; i++) {
+        now = inbox_due(in);
+        assert_true(inbox_ask(in, now, &who));
+        inbox_answered(in, who, false, now);
+    }
+    ASSERT_SEQS(&s, 1, 5);
+    assert_int_equal(s.missed[1], 3);
+    assert_true(now >= 1000);
+    assert_int_equal(inbox_confirmed(in), 2);
+    msg(in, 1, 3, 0, now); /* it was only late */
+    ASSERT_SEQS(&s, 1, 5, 3);
+    assert_true(s.late[2]);
+    msg(in, 1, 3, 0, now);
+    assert_int_equal(s.n, 3);
+    inbox_free(in);
+}
+
+static void rest_in_history_ends_the_wait(void **state)
+{
+    (void)state;
+    struct seen s;
+    struct id16 who;
+    struct inbox *in = box(&s);
+    msg(in, 1, 1, 1, 0);
+    msg(in, 1, 5, 2, 0);
+    assert_true(inbox_ask(in, inbox_due(in), &who));
+    inbox_answered(in, who, true, 200);
+    ASSERT_SEQS(&s, 1, 5);
+    assert_int_equal(s.missed[1], 3);
+    inbox_free(in);
+}
+
+static void unknown_conversation_asks_where_it_starts(void **state)
+{
+    (void)state;
+    struct seen s;
+    struct id16 who;
+    struct inbox *in = box(&s);
+    msg(in, 1, 8, 1, 0);
+    assert_int_equal(s.n, 0);
+    assert_true(inbox_ask(in, 0, &who));
+    assert_int_equal(inbox_have(in, who, 1, 6, true), 0); /* the server's cursor */
+    msg(in, 1, 7, 0, 0);
+    inbox_answered(in, who, false, 0);
+    ASSERT_SEQS(&s, 7, 8);
+    msg(in, 2, 8, 2, 0); /* and one of which the server knows nothing either */
+    assert_true(inbox_ask(in, 0, &who));
+    inbox_answered(in, who, false, 0);
+    ASSERT_SEQS(&s, 7, 8, 8);
+    assert_int_equal(s.missed[2], 0);
+    uint64_t seq = 40;
+    inbox_message(in, conv(3), seq, 3, &seq, sizeof seq, true, 0); /* a new device starts with what comes */
+    ASSERT_SEQS(&s, 7, 8, 8, 40);
+    inbox_free(in);
+}
+
+static void own_messages_are_places_too(void **state)
+{
+    (void)state;
+    struct seen s;
+    struct inbox *in = box(&s);
+    msg(in, 1, 1, 1, 0);
+    msg(in, 1, 3, 2, 0);
+    inbox_event(in, 3);
+    assert_int_equal(inbox_own(in, conv(1), 2, false, 0), 0);
+    ASSERT_SEQS(&s, 1, 3);
+    assert_int_equal(inbox_confirmed(in), 3);
+    inbox_free(in);
+}
+
+static void cursors_are_told_once_a_change(void **state)
+{
+    (void)state;
+    struct seen s;
+    struct inbox_cursor c[8];
+    struct inbox *in = box(&s);
+    msg(in, 1, 1, 1, 0);
+    msg(in, 1, 2, 2, 0);
+    inbox_have(in, conv(2), 4, 9, true);
+    assert_int_equal(inbox_take_cursors(in, c, 8), 1);
+    assert_int_equal(c[0].from, 1);
+    assert_int_equal(c[0].upto, 2);
+    assert_int_equal(inbox_take_cursors(in, c, 8), 0);
+    msg(in, 2, 7, 3, 0); /* here already: the server seems not to know */
+    assert_int_equal(inbox_take_cursors(in, c, 8), 1);
+    assert_int_equal(c[0].upto, 9);
+    inbox_free(in);
+}
+
+static void a_new_connection_starts_new_delivery_numbers(void **state)
+{
+    (void)state;
+    struct seen s;
+    struct id16 who;
+    struct inbox *in = box(&s);
+    msg(in, 1, 1, 1, 0);
+    msg(in, 1, 3, 2, 0);
+    inbox_ask(in, 1000, &who);
+    inbox_disconnected(in);
+    assert_int_equal(inbox_confirmed(in), 0);
+    msg(in, 2, 1, 1, 1000);
+    assert_int_equal(inbox_confirmed(in), 1);        /* what waits has no number on this connection */
+    assert_true(inbox_ask(in, inbox_due(in), &who)); /* the question was lost with the other one */
+    inbox_free(in);
+}
+
+static void what_does_not_fit_is_not_confirmed(void **state)
+{
+    (void)state;
+    struct seen s;
+    struct inbox *in = box(&s);
+    msg(in, 1, 1, 1, 0);
+    int rc = 0;
+    uint32_t d = 1;
+    while (!rc) {
+        d++;
+        rc = msg(in, 1, d + 1, d, 0);
+    }
+    assert_true(d > 100);
+    msg(in, 1, 2, d + 1, 0);
+    assert_int_equal(s.n, d);
+    assert_int_equal(inbox_confirmed(in), d - 1);
+    inbox_free(in);
+}
+
+static void conversations_are_bounded(void **state)
+{
+    (void)state;
+    struct seen s;
+    struct inbox_cursor c[8];
+    struct inbox *in = box(&s);
+    for (uint8_t i = 1; i < 100; i++) {
+        msg(in, i, 1, i, 0);
+        inbox_take_cursors(in, c, 8);
+    }
+    assert_int_equal(s.n, 99);
+    assert_int_equal(inbox_confirmed(in), 99);
+    inbox_free(in);
+}
+
+/* Whatever the order of arrival, repeats and answers: each once, ascending. */
+static void any_order_of_arrival(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 300; seed++) {
+        struct seen s;
+        struct id16 who;
+        struct rng g = {seed};
+        struct inbox *in = box(&s);
+        uint64_t order[30];
+        for (uint64_t i = 0; i < 30; i++)
+            order[i] = i + 1;
+        for (size_t i = 29; i > 0; i--) {
+            size_t j = rng_below(&g, i + 1);
+            uint64_t t = order[i];
+            order[i] = order[j];
+            order[j] = t;
+        }
+        inbox_have(in, conv(1), 1, 1, true);
+        for (uint32_t i = 0; i < 30; i++) {
+            msg(in, 1, order[i], i + 1, i);
+            msg(in, 1, order[rng_below(&g, i + 1)], 0, i);
+            if (rng_below(&g, 4) == 0 && inbox_ask(in, i + 200, &who))
+                inbox_answered(in, who, false, i + 200);
+        }
+        assert_int_equal(s.n, 29);
+        for (size_t i = 0; i < s.n; i++)
+            assert_int_equal(s.seq[i], i + 2);
+        assert_int_equal(inbox_confirmed(in), 30);
+        inbox_free(in);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ranges_merge),
+        cmocka_unit_test(ranges_random),
+        cmocka_unit_test(in_order_and_once),
+        cmocka_unit_test(above_a_hole_waits_and_is_not_confirmed),
+        cmocka_unit_test(a_hole_is_given_up_only_after_answers),
+        cmocka_unit_test(rest_in_history_ends_the_wait),
+        cmocka_unit_test(unknown_conversation_asks_where_it_starts),
+        cmocka_unit_test(own_messages_are_places_too),
+        cmocka_unit_test(cursors_are_told_once_a_change),
+        cmocka_unit_test(a_new_connection_starts_new_delivery_numbers),
+        cmocka_unit_test(what_does_not_fit_is_not_confirmed),
+        cmocka_unit_test(conversations_are_bounded),
+        cmocka_unit_test(any_order_of_arrival),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
