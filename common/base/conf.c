@@ -116,7 +116,8 @@ static void read_setting(struct conf *c, struct conf_setting *s, const struct co
         rc = conf_value_from_text(c, d, at, d->def, &why);
     } else if (d->flags & CONF_REQUIRED) {
         conf_problem(c, true, c->file ? c->file : "configuration",
-                     "%s: not set, but required; set it there or in %s (%s)", s->path, s->env, d->help);
+                     "%s: not set, but required; set it there or in %s (%s)", s->path,
+                     d->env ? d->env : s->env, d->help);
     }
     if (rc)
         conf_problem(c, true, where, "%s: %s; give %s", s->path, why.cause, why.fix);

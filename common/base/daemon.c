@@ -167,7 +167,7 @@ static void begin_drain(struct process *p)
     }
     p->draining = true;
     log_info("draining", log_int("deadline_ms", p->common->drain_ms));
-    ready_wait(p->run.ready, "nothing", "the process is stopping");
+    ready_wait(p->run.ready, "restart", "the process is stopping");
     if (!p->d->drain) {
         loop_stop(p->run.loop, 0);
         return;

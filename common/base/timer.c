@@ -101,10 +101,10 @@ int64_t timer_wheel_next(const struct timer_wheel *w)
 {
     int64_t next = INT64_MAX;
     for (unsigned level = 0; level < LEVELS; level++) {
-        int64_t at = w->clock >> (SHIFT * level);
+        int64_t span = (int64_t)1 << (SHIFT * level), at = w->clock >> (SHIFT * level);
         unsigned ahead = slots_ahead(w->used[level], (unsigned)at & (SLOTS - 1));
-        if (ahead && (at + ahead) << (SHIFT * level) < next)
-            next = (at + ahead) << (SHIFT * level);
+        if (ahead && (at + ahead) * span < next)
+            next = (at + ahead) * span;
     }
     return next;
 }
