@@ -118,7 +118,8 @@ bool check_vault(const ProtobufCMessage *m)
 bool check_presence(const ProtobufCMessage *m)
 {
     const Im__PresenceRecord *r = (const Im__PresenceRecord *)m;
-    return session_ok(r->session, true) && r->n_devices <= CODEC_DEVICES_MAX && within(r->login, 0, LOGIN_MAX);
+    return session_ok(r->session, true) && r->n_devices <= CODEC_DEVICES_MAX &&
+           within(r->login, 0, LOGIN_MAX);
 }
 
 bool check_lease(const ProtobufCMessage *m)
@@ -194,7 +195,8 @@ bool check_offline(const ProtobufCMessage *m)
 bool check_cursor(const ProtobufCMessage *m)
 {
     const Im__CursorRecord *r = (const Im__CursorRecord *)m;
-    return is_id(r->user) && is_id(r->conversation) && r->from >= 1 && r->upto >= r->from && number_ok(r->upto);
+    return is_id(r->user) && is_id(r->conversation) && r->from >= 1 && r->upto >= r->from &&
+           number_ok(r->upto);
 }
 
 bool check_dlq(const ProtobufCMessage *m)

@@ -3,19 +3,24 @@
 #include "common/base/macros.h"
 #include "proto/client.pb-c.h"
 
-#define C(name, cause, fix) {IM__CODE__##name, #name, cause, fix}
+#define C(name, cause, fix)                 \
+    {                                       \
+        IM__CODE__##name, #name, cause, fix \
+    }
 
 static const struct code codes[] = {
     C(OK, "Success.", "Nothing to do."),
     C(FRAME_TOO_SHORT, "A frame's totalLen is below 10, the size of the header.",
-      "A bug in the client's framing: totalLen counts the whole frame, header included. The connection is closed."),
+      "A bug in the client's framing: totalLen counts the whole frame, header included. The connection is "
+      "closed."),
     C(FRAME_TOO_LARGE, "A frame is larger than the cap (4 KiB before login, LoginRsp.max_frame after it).",
       "Send less at once; large content belongs in a file. The connection is closed."),
     C(UNKNOWN_TYPE, "The frame's msgType is not a request, or its feature is not spoken yet.",
       "Compare with the table of frame types in docs/protocol.md; the server may be older than the client."),
     C(BAD_PROTOBUF, "The payload is not the message that belongs to the frame's type.",
       "Encode the message named beside the type in client.proto."),
-    C(BAD_TEXT, "A text field is not UTF-8, or contains a NUL.", "Send text as UTF-8; bytes belong in `data`."),
+    C(BAD_TEXT, "A text field is not UTF-8, or contains a NUL.",
+      "Send text as UTF-8; bytes belong in `data`."),
     C(BAD_FIELD, "A field is missing, too long or out of range; `field` says which.",
       "Correct that field; docs/protocol.md has the limits."),
     C(WRONG_STATE, "The frame makes no sense now, e.g. LOGIN_REQ after a login.",
@@ -28,8 +33,10 @@ static const struct code codes[] = {
     C(ACCOUNT_EXISTS, "The login name is taken. Names are never given out twice.", "Choose another one."),
     C(UNKNOWN_USER, "There is no account of that name.", "Check the spelling; nothing was sent."),
     C(SESSION_REPLACED, "The same device logged in again elsewhere; this session is over.",
-      "Do not reconnect by yourself, or the two will replace each other for ever. Use one device_id per installation."),
-    C(SESSION_REVOKED, "The account's sessions were revoked, or this device was removed.", "Log in with the password."),
+      "Do not reconnect by yourself, or the two will replace each other for ever. Use one device_id per "
+      "installation."),
+    C(SESSION_REVOKED, "The account's sessions were revoked, or this device was removed.",
+      "Log in with the password."),
     C(LOGIN_TIMEOUT, "No login within the deadline.", "Connect when you are ready to log in."),
     C(IDLE_TIMEOUT, "Nothing was heard for three heartbeat intervals.",
       "Send HEARTBEAT at least every LoginRsp.heartbeat_ms; reconnect."),
@@ -38,20 +45,23 @@ static const struct code codes[] = {
     C(TOO_MANY_REQUESTS, "The rate limit was reached; nothing was taken.",
       "Send it again, unchanged, after retry_after_ms."),
     C(TOO_MANY_UNRESOLVED, "64 sends have no outcome yet; this one was not taken.",
-      "Wait for outcomes (MSG_ACK SEQUENCED or STAGE_REFUSED), then send it again under the same client_seq."),
+      "Wait for outcomes (MSG_ACK SEQUENCED or STAGE_REFUSED), then send it again under the same "
+      "client_seq."),
     C(BUSY, "The log is nearly full, or something the request needs is away; nothing was taken.",
       "Send it again, unchanged, after retry_after_ms."),
     C(SLOW_READER, "The client reads more slowly than messages arrive; the connection is closed.",
       "Reconnect. What was not confirmed is kept and comes again."),
     C(TOO_MANY_CONNECTIONS, "This address has as many connections as it may have.",
       "Close some; raise edge.connections_per_address when many users share an address."),
-    C(STALE, "client_seq is older than the last 64 of this device, so whether it was taken is no longer known here.",
+    C(STALE,
+      "client_seq is older than the last 64 of this device, so whether it was taken is no longer known here.",
       "Look the message up in the history; never send it under another number."),
     C(NOT_A_MEMBER, "The sender is not in the conversation.", "Nothing was stored; do not resend."),
     C(REFUSED, "The conversation's rules do not allow it.", "Nothing was stored; do not resend."),
     C(INTERNAL, "Something failed on our side.",
       "Send it again under the same client_seq; if it stays, look at the server's log."),
-    C(SHUTTING_DOWN, "This edge is going down.", "Connect again after retry_after_ms; another edge will answer."),
+    C(SHUTTING_DOWN, "This edge is going down.",
+      "Connect again after retry_after_ms; another edge will answer."),
 };
 
 const struct code *code_get(uint32_t number)

@@ -13,6 +13,7 @@ struct entry {
     struct entry *chain;         /* of the hash bucket */
     struct entry *older, *newer; /* by use */
     struct entry *dirty_next;
+    uint64_t turn; /* of the last use */
     size_t bytes;
     bool dirty;
 };
@@ -23,6 +24,7 @@ struct convcache {
     struct entry *oldest, *newest;
     struct entry *dirty, **dirty_tail;
     struct entry *last;
+    uint64_t turn;
     size_t bytes, max_bytes;
     const char *error;
     uint8_t table;
@@ -112,6 +114,7 @@ static void link_newest(struct convcache *c, struct entry *e)
 
 static void touch(struct convcache *c, struct entry *e)
 {
+    e->turn = c->turn;
     if (c->newest == e)
         return;
     unlink_use(c, e);
@@ -141,6 +144,7 @@ static struct entry *add(struct convcache *c, struct id16 id)
     e->chain = *b;
     *b = e;
     link_newest(c, e);
+    e->turn = c->turn;
     c->count++;
     recount(c, e);
     return e;
@@ -202,6 +206,7 @@ enum core_rc convcache_apply(struct convcache *c, const struct conv_event *ev, s
         return CORE_STOP;
     }
     *out = conv_apply(e->conv, ev);
+    touch(c, e);
     if (!e->dirty) {
         e->dirty = true;
         e->dirty_next = NULL;
@@ -238,9 +243,10 @@ static void put_dirty(struct convcache *c, struct entry *e, struct fx *fx)
     recount(c, e);
 }
 
+/* The next batch may have been planned already, on what it found here: two turns are spared. */
 static void evict(struct convcache *c)
 {
-    while (c->bytes > c->max_bytes && c->oldest) {
+    while (c->bytes > c->max_bytes && c->oldest && c->oldest->turn + 1 < c->turn) {
         struct entry *e = c->oldest;
         struct entry **p = bucket_of(c->buckets, c->n_buckets, conv_id(e->conv));
         while (*p != e)
@@ -265,6 +271,7 @@ void convcache_end(struct convcache *c, struct fx *fx)
     c->dirty = NULL;
     c->dirty_tail = &c->dirty;
     evict(c);
+    c->turn++;
 }
 
 size_t convcache_bytes(const struct convcache *c)

@@ -1,9 +1,9 @@
 /* convcache.h: the conversations of one partition that are in memory, for every core that runs the reducer.
  *
- * Bounded in bytes, least recently used out first, and only in convcache_end(), that is between batches. Rows
- * are the cells of conv.h under the key conv:16 ‖ cell key, in one table of the core's store. What fanout and
- * persister write for the same records is the same, byte for byte, however the records fall into batches. One
- * thread. */
+ * Bounded in bytes, least recently used out first, only in convcache_end(), that is between batches, and never
+ * what this batch or the one before touched: the next one may be planned already. Rows are the cells of
+ * conv.h under the key conv:16 ‖ cell key, in one table of the core's store. What fanout and persister write
+ * for the same records is the same, byte for byte, however the records fall into batches. One thread. */
 #ifndef PARLEY_IM_CONVCACHE_H
 #define PARLEY_IM_CONVCACHE_H
 
@@ -14,11 +14,11 @@
 
 struct convcache;
 
-/* max_bytes: kept between batches; a batch may need more. NULL: no memory. */
+/* max_bytes: kept, beside what two batches touch. NULL: no memory. */
 struct convcache *convcache_new(uint8_t table, size_t max_bytes);
 void convcache_free(struct convcache *);
 
-/* From plan(): wants the cells the event needs. CORE_OK: it has them; CORE_MORE: ask again once they are
+/* From plan(): wants the cells the event needs. CORE_OK: they are here; CORE_MORE: ask again once they are
  * loaded; CORE_STOP: unknown rules, or no memory. */
 enum core_rc convcache_plan(struct convcache *, const struct conv_event *, struct want *);
 

@@ -8,7 +8,6 @@
 /* Everything below decides which bytes are a record. It is part of the log's meaning: what is refused or accepted
  * here today must stay so. */
 
-
 static bool get_id(const struct wire_field *f, struct id16 *out)
 {
     if (f->bytes.n != ID_SIZE)

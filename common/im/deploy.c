@@ -17,7 +17,8 @@ const struct conf_def deploy_defs[DEPLOY_DEFS] = {
     CONF_STR("kafka.bootstrap", struct deploy_settings, bootstrap, "127.0.0.1:9092",
              "Addresses of Kafka brokers, separated by commas.", .env = "PARLEY_KAFKA"),
     CONF_LIST("kafka.properties", struct deploy_settings, kafka_properties, NULL,
-              "Further librdkafka properties as name=value; they have the last word.", .flags = CONF_SENSITIVE),
+              "Further librdkafka properties as name=value; they have the last word.",
+              .flags = CONF_SENSITIVE),
     CONF_STR("postgres.conninfo", struct deploy_settings, postgres, "postgresql://127.0.0.1:5432/parley",
              "PostgreSQL, as libpq takes it.", .env = "PARLEY_POSTGRES", .flags = CONF_SENSITIVE),
     CONF_STR("redis.url", struct deploy_settings, redis, "redis://127.0.0.1:6379",
@@ -26,13 +27,14 @@ const struct conf_def deploy_defs[DEPLOY_DEFS] = {
     CONF_STR("topics.file", struct deploy_settings, topics_file, NULL,
              "The topic table; unset: the one that came with the program."),
     CONF_STR("topics.profile", struct deploy_settings, profile, "small",
-             "How many partitions and slots there are; fixed once topics were created.", .choices = "small|cluster"),
+             "How many partitions and slots there are; fixed once topics were created.",
+             .choices = "small|cluster"),
     CONF_STR("topics.prefix", struct deploy_settings, prefix, "", "Put before every topic and group name."),
 };
 
-const char *const deploy_sections[] = {"kafka",  "postgres",  "redis",   "log",          "http", "topics",
-                                       "secrets", "edge",     "router",  "fanout",       "persister",
-                                       "offline", "conversation", "query", "gateway", NULL};
+const char *const deploy_sections[] = {
+    "kafka",  "postgres", "redis",     "log",     "http",         "topics", "secrets", "edge",
+    "router", "fanout",   "persister", "offline", "conversation", "query",  "gateway", NULL};
 
 struct deploy_wait {
     struct deploy *deploy;
@@ -94,7 +96,8 @@ int deploy_init(struct deploy *d, const struct deploy_settings *settings, const 
     int rc = read_properties(d);
     if (rc == 0)
         rc = make_table(d);
-    d->kafka = (struct kconf){.bootstrap = settings->bootstrap, .client_id = d->instance, .properties = d->properties};
+    d->kafka = (struct kconf){
+        .bootstrap = settings->bootstrap, .client_id = d->instance, .properties = d->properties};
     if (rc)
         deploy_release(d);
     return rc;

@@ -13,10 +13,10 @@
 #include "common/im/topics.h"
 
 struct deploy_settings {
-    const char *bootstrap;              /* kafka.bootstrap */
-    struct conf_list kafka_properties;  /* kafka.properties: "name=value" */
-    const char *postgres;               /* postgres.conninfo */
-    const char *redis;                  /* redis.url */
+    const char *bootstrap;                      /* kafka.bootstrap */
+    struct conf_list kafka_properties;          /* kafka.properties: "name=value" */
+    const char *postgres;                       /* postgres.conninfo */
+    const char *redis;                          /* redis.url */
     const char *topics_file, *profile, *prefix; /* topics.* */
 };
 

@@ -32,8 +32,10 @@ void frame_header(uint8_t out[FRAME_HEADER], uint16_t type, uint32_t seq_id, siz
 }
 
 #define D(name) (&im__##name##__descriptor)
-#define T(name, answer, flags, request, server)                                                              \
-    {IM__FRAME_TYPE__##name, answer, flags, #name, request, server}
+#define T(name, answer, flags, request, server)                       \
+    {                                                                 \
+        IM__FRAME_TYPE__##name, answer, flags, #name, request, server \
+    }
 #define A(name) IM__FRAME_TYPE__##name
 enum { ANY = FRAME_BEFORE_LOGIN | FRAME_AFTER_LOGIN, BEFORE = FRAME_BEFORE_LOGIN, AFTER = FRAME_AFTER_LOGIN };
 

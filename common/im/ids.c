@@ -5,6 +5,14 @@
 
 #include <errno.h>
 #include <sodium.h>
+#include <stdlib.h>
+
+/* Picks the fast implementations; without it hashes are right but slow. May be repeated anywhere. */
+__attribute__((constructor)) static void init(void)
+{
+    if (sodium_init() < 0)
+        abort(); /* no randomness on this machine */
+}
 
 static struct id16 hash(const char *kind, const void *a, size_t an, const void *b, size_t bn)
 {

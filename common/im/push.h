@@ -31,7 +31,10 @@ void push_bounce(struct fx *, const struct session *, const struct push_item *, 
 void push_offline(struct fx *, struct id16 user, const struct push_item *, const uint32_t *served,
                   size_t n_served, struct slice trace);
 
-/* im.dlq. `topic` is the name with prefix. */
+/* The value of a record of im.dlq, in the batch's arena. */
+struct slice push_dlq_value(struct fx *, const struct record *, const char *topic, const char *error,
+                            const char *process);
+/* The same, sent. `topic` is the name with prefix. */
 void push_dlq(struct fx *, const struct record *, const char *topic, const char *error, const char *process);
 
 #endif

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-int schema_migrate(const char *conninfo, const char *dir, void (*note)(void *ctx, const char *line), void *ctx,
-                   struct migrate_result *result)
+int schema_migrate(const char *conninfo, const char *dir, void (*note)(void *ctx, const char *line),
+                   void *ctx, struct migrate_result *result)
 {
     char found[PATH_MAX];
     int rc = migrate_find(dir, found, sizeof found);
@@ -15,7 +15,8 @@ int schema_migrate(const char *conninfo, const char *dir, void (*note)(void *ctx
                  dir && *dir ? dir : "schema/sql or the installed share/parley/schema/sql");
         return rc;
     }
-    const struct migrate m = {.conninfo = conninfo, .dir = found, .newest = SCHEMA_NEWEST, .note = note, .ctx = ctx};
+    const struct migrate m = {
+        .conninfo = conninfo, .dir = found, .newest = SCHEMA_NEWEST, .note = note, .ctx = ctx};
     return migrate_apply(&m, result);
 }
 

@@ -16,8 +16,8 @@
 /* Applies schema/sql to the database. `dir` NULL or "": looked for, see migrate_find(). `note` (may be NULL) gets one
  * line per migration applied. Blocking. 0, or negative errno as migrate_apply() with result->error for people;
  * -ENOENT: the migrations were not found. */
-int schema_migrate(const char *conninfo, const char *dir, void (*note)(void *ctx, const char *line), void *ctx,
-                   struct migrate_result *result);
+int schema_migrate(const char *conninfo, const char *dir, void (*note)(void *ctx, const char *line),
+                   void *ctx, struct migrate_result *result);
 
 /* "" when a database with this version can be used; else what is wrong and what helps. Static text. */
 const char *schema_complaint(int version);

@@ -13,12 +13,15 @@
 #define TOKEN_TEXT_MAX     256 /* with its NUL */
 #define TOKEN_LIFE_S       (30 * 86400)
 
+/* For demonstrations on one machine; refused on other addresses. */
+#define SECRET_DEMO_KEY "7061726c65792d64656d6f2d6b65792d6e6f742d7365637265742d7365637265"
+
 struct secrets;
 
 /* NULL with the reason in err. `loopback_only` false refuses keys that are known to the world (demo and test
  * keys). */
 struct secrets *secrets_load(const char *file, bool loopback_only, char *err, size_t err_n);
-struct secrets *secrets_from_key(const uint8_t key[32], uint32_t key_id); /* tests, tools */
+struct secrets *secrets_from_key(const uint8_t key[32], uint32_t key_id); /* tests, tools; id 0: derived */
 void secrets_free(struct secrets *);
 /* A new key file, 0600; -EEXIST when there is one. */
 int secrets_create(const char *file);

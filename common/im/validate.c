@@ -3,7 +3,7 @@
 #include "common/base/utf8.h"
 #include "common/im/codec.h"
 
-#define GOOD ((struct validity){IM__CODE__OK, ""})
+#define GOOD      ((struct validity){IM__CODE__OK, ""})
 #define BAD(name) ((struct validity){IM__CODE__BAD_FIELD, name})
 
 bool validate_utf8(const void *p, size_t n)
@@ -121,7 +121,8 @@ struct validity validate_request(uint16_t type, const ProtobufCMessage *m)
     }
 }
 
-struct validity validate_decode(uint16_t type, struct slice payload, ProtobufCAllocator *a, ProtobufCMessage **out)
+struct validity validate_decode(uint16_t type, struct slice payload, ProtobufCAllocator *a,
+                                ProtobufCMessage **out)
 {
     *out = NULL;
     const struct frame_type *t = frame_type(type);
