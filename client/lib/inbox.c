@@ -12,6 +12,7 @@
 #define FIRST_ASK_MS  200  /* most holes close by themselves at once */
 #define ASK_MAX_MS    4000
 #define NEVER         INT64_MAX
+#define NONE          (-1)
 
 struct held {
     struct held *next;
@@ -110,6 +111,7 @@ static struct talk *talk_get(struct inbox *in, struct id16 id)
         return NULL;
     t->id = id;
     t->ask_at = NEVER;
+    t->hole_since = NONE;
     DL_APPEND(in->lru, t);
     HASH_ADD(hh, in->by_id, id, ID_SIZE, t);
     if (!talk_find(in, id)) { /* out of memory inside the table */
@@ -150,7 +152,7 @@ static void wait_out(struct inbox *in, struct talk *t)
     t->queued = false;
     t->ask_at = NEVER;
     t->asks = 0;
-    t->hole_since = 0;
+    t->hole_since = NONE;
 }
 
 static void take(struct inbox *in, struct talk *t, uint64_t seq)
@@ -181,7 +183,7 @@ static void drain(struct inbox *in, struct talk *t, uint64_t missed)
             missed = 0;
         }
         free(h);
-        t->hole_since = 0; /* if one is left, it is another hole */
+        t->hole_since = NONE; /* if one is left, it is another hole */
     }
     if (!t->held && !t->overflowed)
         wait_out(in, t);
@@ -194,7 +196,7 @@ static void give_up(struct inbox *in, struct talk *t, bool count)
     struct held *h = unhold(in, t);
     uint64_t missed = count && seq > upto + 1 ? seq - upto - 1 : 0;
     take(in, t, seq);
-    t->hole_since = 0;
+    t->hole_since = NONE;
     t->asks = 0;
     if (!h->own)
         in->c.deliver(in->c.ctx, h->payload, h->n, missed, false);
@@ -224,7 +226,7 @@ static int hold(struct inbox *in, struct talk *t, uint64_t seq, uint32_t deliver
         in->n_held++;
     }
     wait_in(in, t);
-    if (!t->hole_since) {
+    if (t->hole_since == NONE) {
         t->hole_since = now;
         if (!t->asking)
             t->ask_at = now + (t->have.n ? FIRST_ASK_MS : 0);
@@ -332,11 +334,11 @@ void inbox_answered(struct inbox *in, struct id16 conv, bool rest_in_history, in
     }
     if (!t->have.n) /* the server has no cursor either: it starts with what is here */
         give_up(in, t, false);
-    while (t->held && (rest_in_history || now - t->hole_since >= in->c.patience_ms) && t->hole_since)
+    while (t->held && (rest_in_history || now - t->hole_since >= in->c.patience_ms) && t->hole_since != NONE)
         give_up(in, t, true);
     if (!t->held)
         return;
-    if (!t->hole_since)
+    if (t->hole_since == NONE)
         t->hole_since = now;
     int64_t wait = FIRST_ASK_MS << (t->asks < 5 ? t->asks : 5);
     t->asks++;

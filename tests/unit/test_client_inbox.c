@@ -11,9 +11,9 @@
 #include <cmocka.h>
 
 struct seen {
-    uint64_t seq[512];
-    uint64_t missed[512];
-    bool late[512];
+    uint64_t seq[1024];
+    uint64_t missed[1024];
+    bool late[1024];
     size_t n;
 };
 
