@@ -19,7 +19,7 @@ static void drop_assignment(struct kconsumer *c)
     c->epoch++;
     c->state = KC_IDLE;
     kc_clear_parts(c);
-    rd_kafka_assign(c->rk, NULL);
+    kc_assign(c, NULL);
 }
 
 static void on_assign(struct kconsumer *c, const rd_kafka_topic_partition_list_t *list)
@@ -39,7 +39,7 @@ static void on_assign(struct kconsumer *c, const rd_kafka_topic_partition_list_t
         rd_kafka_mem_free(c->rk, id);
     /* Nothing is fetched before the owner has said from where. */
     rd_kafka_topic_partition_list_t *none = rd_kafka_topic_partition_list_new(0);
-    rd_kafka_assign(c->rk, none);
+    kc_assign(c, none);
     rd_kafka_topic_partition_list_destroy(none);
     c->state = KC_LOOKUP;
     if (c->n_parts) {
@@ -219,7 +219,6 @@ struct kconsumer *kconsumer_new(struct loop *loop, const struct kconsumer_conf *
     c->conf = *conf;
     set_defaults(&c->conf);
     timer_init(&c->keep_alive, on_keep_alive);
-    timer_init(&c->rewind, kc_rewind_due);
     timer_init(&c->retry, kc_lookup_again);
     if (!(c->rk = make_client(c)) || loop_waker_init(loop, &c->waker, on_wake) < 0)
         goto fail;

@@ -38,7 +38,6 @@ void kc_clear_parts(struct kconsumer *c)
     free(c->parts);
     c->parts = NULL;
     c->n_parts = c->turn_at = 0;
-    loop_timer_stop(c->loop, &c->rewind);
     loop_cancel(c->loop, &c->apply);
 }
 
@@ -58,35 +57,55 @@ static bool add_part(struct kconsumer *c, struct kc_part *p)
     return true;
 }
 
-void kc_apply(struct loop_job *job)
+/* Returns when librdkafka's main thread has carried an assign() through: the old fetchers are stopped, what they
+ * fetched is outdated. Stopping takes it a few of its own turns, each question here lasts at least one. Without this,
+ * a second assign() soon after the first trips an assertion (rktp_started) in 2.0.2. */
+static void barrier(struct kconsumer *c)
 {
-    struct kconsumer *c = container_of(job, struct kconsumer, apply);
-    if (c->state != KC_ASSIGNED)
-        return;
+    for (int i = 0; i < 8; i++) {
+        rd_kafka_topic_partition_list_t *l = NULL;
+        if (!rd_kafka_assignment(c->rk, &l))
+            rd_kafka_topic_partition_list_destroy(l);
+    }
+}
+
+void kc_assign(struct kconsumer *c, const rd_kafka_topic_partition_list_t *list)
+{
+    rd_kafka_resp_err_t err = rd_kafka_assign(c->rk, list);
+    if (err)
+        log_warn("kafka assign", log_str("group", c->conf.group), log_str("error", rd_kafka_err2name(err)));
+    barrier(c);
+}
+
+static void assign_parts(struct kconsumer *c, bool with_rewound)
+{
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)c->n_parts);
     for (size_t i = 0; i < c->n_parts; i++) {
         struct kc_part *p = &c->parts[i];
-        if (!p->started || p->rewinding) {
+        if (!p->started || (p->rewound && !with_rewound))
             kc_stop_part(p);
-            continue;
-        }
-        if (add_part(c, p))
+        else if (add_part(c, p))
             rd_kafka_topic_partition_list_add(list, c->conf.topics[p->id.topic].name, p->id.part)->offset =
                 p->next;
     }
-    rd_kafka_resp_err_t err = rd_kafka_assign(c->rk, list);
+    kc_assign(c, list);
     rd_kafka_topic_partition_list_destroy(list);
-    if (err)
-        log_warn("kafka assign", log_str("group", c->conf.group), log_str("error", rd_kafka_err2name(err)));
-    loop_wake(&c->waker);
 }
 
-void kc_rewind_due(struct timer *t)
+void kc_apply(struct loop_job *job)
 {
-    struct kconsumer *c = container_of(t, struct kconsumer, rewind);
+    struct kconsumer *c = container_of(job, struct kconsumer, apply);
+    bool rewound = false;
+    if (c->state != KC_ASSIGNED)
+        return;
     for (size_t i = 0; i < c->n_parts; i++)
-        c->parts[i].rewinding = false;
-    loop_defer(c->loop, &c->apply, kc_apply);
+        rewound |= c->parts[i].rewound && c->parts[i].in_assign;
+    if (rewound)
+        assign_parts(c, false);
+    assign_parts(c, true);
+    for (size_t i = 0; i < c->n_parts; i++)
+        c->parts[i].rewound = false;
+    loop_wake(&c->waker);
 }
 
 int kconsumer_start(struct kconsumer *c, uint16_t topic, int32_t part, int64_t offset)
@@ -94,10 +113,7 @@ int kconsumer_start(struct kconsumer *c, uint16_t topic, int32_t part, int64_t o
     struct kc_part *p = kc_find(c, topic, part);
     if (!p || c->state != KC_ASSIGNED)
         return -ENOENT;
-    if (p->in_assign) {
-        p->rewinding = true;
-        loop_timer_start(c->loop, &c->rewind, KC_REWIND_MS);
-    }
+    p->rewound = true;
     p->started = true;
     p->paused = false;
     p->next = offset;
@@ -112,10 +128,6 @@ void kconsumer_halt(struct kconsumer *c, uint16_t topic, int32_t part)
         return;
     p->started = false;
     loop_defer(c->loop, &c->apply, kc_apply);
-    if (p->in_assign) { /* a later start must not see what is still queued */
-        p->rewinding = true;
-        loop_timer_start(c->loop, &c->rewind, KC_REWIND_MS);
-    }
 }
 
 void kconsumer_pause(struct kconsumer *c, uint16_t topic, int32_t part)
@@ -200,7 +212,7 @@ bool kc_serve_parts(struct kconsumer *c, bool *dead)
     for (size_t k = 0; k < n; k++) {
         struct kc_part *p = &c->parts[(c->turn_at + k) % n];
         size_t taken = 0;
-        while (p->queue && p->started && !p->rewinding && !p->paused && taken < quota) {
+        while (p->queue && p->started && !p->rewound && !p->paused && taken < quota) {
             rd_kafka_message_t *m = rd_kafka_consume_queue(p->queue, 0);
             if (!m)
                 break;

@@ -11,8 +11,6 @@
 #include "common/base/kconsumer.h"
 #include "common/base/loop.h"
 
-#define KC_REWIND_MS 50 /* between taking a partition out and putting it back */
-
 enum kc_state { KC_IDLE, KC_LOOKUP, KC_ASSIGNED, KC_REVOKING };
 
 struct kc_part {
@@ -20,7 +18,7 @@ struct kc_part {
     int64_t next;    /* to be handed out next */
     bool started, paused;
     bool in_assign;          /* part of the last rd_kafka_assign */
-    bool rewinding;          /* taken out; to be put back when the rewind timer fires */
+    bool rewound;            /* `next` was set by the owner: nothing that is queued counts */
     rd_kafka_queue_t *queue; /* while in_assign */
 };
 
@@ -37,7 +35,7 @@ struct kconsumer {
     rd_kafka_queue_t *events, *group_queue;
     struct loop_waker waker;
     struct loop_job apply;
-    struct timer keep_alive, rewind, retry;
+    struct timer keep_alive, retry;
     enum kc_state state;
     uint64_t epoch; /* of the assignment: answers to older questions are dropped */
     struct kc_part *parts;
@@ -52,8 +50,8 @@ struct kconsumer {
 
 struct kc_part *kc_find(const struct kconsumer *, uint16_t topic, int32_t part);
 void kc_apply(struct loop_job *); /* carries starts and halts to librdkafka */
-void kc_rewind_due(struct timer *);
-void kc_stop_part(struct kc_part *); /* forgets its queue */
+void kc_assign(struct kconsumer *, const rd_kafka_topic_partition_list_t *); /* and waits for its effect */
+void kc_stop_part(struct kc_part *);                                         /* forgets its queue */
 void kc_clear_parts(struct kconsumer *);
 bool kc_serve_parts(struct kconsumer *, bool *dead); /* true: there is more */
 

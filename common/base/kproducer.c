@@ -137,7 +137,7 @@ static void on_warm(struct timer *t)
         return;
     }
     p->ready = true;
-    if (p->full) {
+    if (p->full && has_room(p)) {
         p->full = false;
         if (p->conf.writable)
             p->conf.writable(p->conf.ctx);
