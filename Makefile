@@ -8,7 +8,7 @@
 #   V=1                show whole commands
 #   CC=gcc             the compiler; CFLAGS and LDFLAGS are added to ours
 #   CRASH_POINTS=1     compiles in CRASH_AT=process:step:n (builds into $(B)-crash)
-#   TEST=NAME          for check and test: only tests whose name contains NAME
+#   TEST=NAME          for test, check, unit, integration: only tests whose name contains NAME
 #   SEEDS=20000        for sim: how many schedules;  SEED=N: the first seed
 #   prefix=/usr/local  DESTDIR=  for install
 # `make help` lists the targets.
@@ -51,7 +51,7 @@ ifneq ($(filter-out $(NO_PKGS_GOALS),$(or $(MAKECMDGOALS),all)),)
 endif
 
 # ---- flags ----
-WARN := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat -Wformat-security \
+WARN := $(if $(findstring clang,$(CC)),-Wno-unknown-warning-option) -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat -Wformat-security \
         -Wimplicit-fallthrough -Wundef
 ifdef DEVELOPER
   WARN += -Wshadow -Wpointer-arith -Wcast-qual -Wwrite-strings -Wlogical-op -Wduplicated-cond
@@ -224,7 +224,7 @@ format: ## rewrite all C files by .clang-format
 format-check: ## fails when a C file is not as .clang-format wants it
 	clang-format --dry-run -Werror $(C_SRC) $(C_HDR)
 tidy: $(GEN_H) ## clang-tidy over all C files
-	clang-tidy --quiet $(TIDY) $(C_SRC) -- $(filter-out -fstack-clash-protection,$(OUR_CFLAGS))
+	@printf '%s\n' $(C_SRC) | xargs -P "$$(nproc)" -n 6 sh -c 'exec clang-tidy --quiet "$$@" -- $(filter-out -fstack-clash-protection,$(OUR_CFLAGS)) 2>/dev/null' tidy
 
 # ---- tests ----
 RUN := PARLEY_BUILD='$(O)' PARLEY_MAKE='$(MAKE)' SANITIZE='$(SANITIZE)' TEST='$(TEST)' SEEDS='$(SEEDS)' SEED='$(SEED)' tests/run
@@ -241,8 +241,13 @@ sim: $(SIM) ## run SEEDS=n simulated schedules, from SEED=n on
 fuzz: ## libFuzzer builds of tests/fuzz (needs clang), into $(B)-address-undefined-fuzz
 	@command -v clang >/dev/null || { echo 'make fuzz needs clang: run `make deps-dev`'; exit 2; }
 	+$(MAKE) CC=clang FUZZ=1 SANITIZE=address,undefined fuzzers
-.PHONY: fuzzers
+	@echo 'run one: $(B)-address-undefined-fuzz/tests/fuzz/fuzz_X -max_total_time=60 tests/fuzz/corpus/X'
+.PHONY: fuzzers build-unit build-integration
 fuzzers: $(FUZZERS)
+# What tests/run needs for part of the tests, so that a file in progress elsewhere does not stand in the way.
+chosen = $(if $(TEST),$(foreach t,$(1),$(if $(findstring $(TEST),$(notdir $t)),$t)),$(1))
+build-unit: $(call chosen,$(UNIT))
+build-integration: $(if $(call chosen,$(INTEGRATION)),$(PROGRAMS) $(call chosen,$(INTEGRATION)))
 coverage: ## unit tests with gcov; prints lines covered per folder
 	+$(MAKE) COVERAGE=1 unit
 	$(PYTHON) tools/coverage $(B)-coverage
