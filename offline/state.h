@@ -1,0 +1,98 @@
+/* state.h: inside the offline worker's core: its state, its rows in memory, and what its verbs share. */
+#ifndef PARLEY_OFFLINE_STATE_H
+#define PARLEY_OFFLINE_STATE_H
+
+#include "common/base/arena.h"
+#include "common/im/codec.h"
+#include "common/im/deliver.h"
+#include "common/im/lease.h"
+#include "common/im/topics.h"
+#include "offline/core.h"
+#include "offline/cursors.h"
+#include "offline/queue.h"
+#include "offline/users.h"
+
+#define PAGE_MAX        1000      /* items; a larger limit is cut */
+#define PAGES_PER_BATCH (8 << 20) /* bytes of items that one batch may load for pages; then pages get short */
+
+struct item { /* one payload in memory */
+    struct row row;
+    size_t n;
+    uint8_t payload[];
+};
+
+struct offline {
+    const struct offline_settings *settings;
+    const struct lease *lease;
+    struct rowcache rows;  /* struct user, queue, cursors */
+    struct rowcache items; /* struct item */
+    struct row **dirty;    /* of `rows`, to be put at the end of the batch */
+    size_t n_dirty, cap_dirty;
+    size_t page_bytes; /* wanted for pages in this batch */
+    struct arena *arena;
+    struct deliver *out;
+    struct bytes scratch;
+    const struct item *page[PAGE_MAX];
+    bool broken;
+};
+
+struct offrec { /* one record of im.offline, decoded */
+    const struct record *rec;
+    const Im__OfflineRecord *m;
+    struct id16 user;
+    struct slice trace;
+};
+
+typedef enum core_rc offline_verb(struct offline *, const struct offrec *, struct fx *);
+offline_verb off_login, off_end, off_item, off_bounce, off_pull;
+enum core_rc off_cursor(struct offline *, const struct record *, struct fx *);
+
+/* 0, -EBADMSG, -ENOTSUP; lives until the next decode */
+int decode_offline(struct offline *, const struct record *, struct offrec *);
+int decode_cursor(struct offline *, const struct record *, Im__CursorRecord **);
+enum core_rc plan_record(struct offline *, const struct record *, struct want *); /* plan.c */
+
+/* rows.c: what is in memory; NULL: not. For step() that means plan() was not asked: CORE_STOP. */
+struct user *rows_user(struct offline *, struct id16);
+struct queue *rows_queue(struct offline *, struct id16, uint32_t device); /* with all of its index */
+struct cursors *rows_cursors(struct offline *, struct id16, uint32_t device, uint8_t bucket);
+struct item *rows_item(struct offline *, const struct queue *, uint64_t pos);
+void rows_load(struct offline *, uint8_t table, struct slice key, struct slice row);
+void rows_touch_user(struct offline *, struct user *);
+void rows_touch_queue(struct offline *, struct queue *);
+void rows_touch_cursors(struct offline *, struct cursors *);
+void rows_add_item(struct offline *, const struct queue *, uint64_t pos, struct slice payload, struct fx *);
+void rows_forget_item(struct offline *, const struct queue *, uint64_t pos);
+void rows_flush(struct offline *, struct fx *);
+
+/* enqueue.c */
+struct arrival {
+    struct id16 conv;
+    uint64_t seq, pos;
+    struct slice payload, trace;
+};
+/* Queues it unless it is there or a cursor covers it; at once to the device's session when that is live. */
+void enqueue(struct offline *, struct queue *, const struct arrival *, struct fx *);
+bool queue_live(const struct offline *, const struct queue *);
+void queue_over(struct offline *, struct queue *, uint64_t login); /* sessions up to this login are over */
+
+/* page.c */
+struct page_ask {
+    uint64_t after;
+    uint32_t limit;      /* 0: the settings' */
+    struct id16 conv;    /* zero: all */
+};
+size_t page_pick(struct offline *, const struct queue *, const struct page_ask *, struct want *); /* plan() */
+void page_send(struct offline *, const struct queue *, const struct page_ask *, const struct session *to,
+               uint32_t seq_id, const struct range *cursors, size_t n_cursors, struct fx *);
+/* Cursors only, of all the device's conversations, as many frames as it takes; the last ones are left for the page. */
+size_t page_cursors(struct offline *, const struct queue *, const struct session *to, struct range *rest,
+                    size_t max_rest, struct fx *);
+
+static inline bool lease_over(const struct lease *lease, uint32_t slot, uint64_t epoch)
+{
+    const struct lease_slot *s = lease_get(lease, slot); /* a claim that this view has not seen yet is no end */
+    return !s || (int64_t)epoch < s->claim || (int64_t)epoch <= s->ended;
+}
+
+#endif
