@@ -204,6 +204,19 @@ static void give_up(struct inbox *in, struct talk *t, bool count)
     drain(in, t, 0);
 }
 
+void inbox_event(struct inbox *in, uint32_t delivery)
+{
+    if (delivery > in->seen)
+        in->seen = delivery;
+}
+
+void inbox_refuse(struct inbox *in, uint32_t delivery)
+{
+    inbox_event(in, delivery);
+    if (delivery && (!in->blocked || delivery < in->blocked))
+        in->blocked = delivery;
+}
+
 static int hold(struct inbox *in, struct talk *t, uint64_t seq, uint32_t delivery, bool own,
                 const void *payload, size_t n, int64_t now)
 {
@@ -214,8 +227,7 @@ static int hold(struct inbox *in, struct talk *t, uint64_t seq, uint32_t deliver
         return 0; /* the same again, from a page: the pushed one still guards its delivery number */
     h = t->n_held < HELD_TALK_MAX && in->n_held < HELD_MAX ? malloc(sizeof *h + n) : NULL;
     if (!h) {
-        if (delivery && (!in->blocked || delivery < in->blocked))
-            in->blocked = delivery;
+        inbox_refuse(in, delivery);
         t->overflowed = true;
     } else {
         *h = (struct held){.next = *at, .seq = seq, .delivery = delivery, .own = own, .n = n};
@@ -243,8 +255,7 @@ static int item(struct inbox *in, struct id16 conv, uint64_t seq, uint32_t deliv
         return -EBADMSG;
     struct talk *t = talk_get(in, conv);
     if (!t) {
-        if (delivery && (!in->blocked || delivery < in->blocked))
-            in->blocked = delivery;
+        inbox_refuse(in, delivery);
         return -ENOMEM;
     }
     if (ranges_has(&t->have, seq)) {
@@ -270,12 +281,6 @@ int inbox_message(struct inbox *in, struct id16 conv, uint64_t seq, uint32_t del
 int inbox_own(struct inbox *in, struct id16 conv, uint64_t seq, bool new_device, int64_t now)
 {
     return item(in, conv, seq, 0, true, NULL, 0, new_device, now);
-}
-
-void inbox_event(struct inbox *in, uint32_t delivery)
-{
-    if (delivery > in->seen)
-        in->seen = delivery;
 }
 
 int inbox_have(struct inbox *in, struct id16 conv, uint64_t from, uint64_t upto, bool told)

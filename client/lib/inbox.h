@@ -37,7 +37,8 @@ int inbox_message(struct inbox *, struct id16 conv, uint64_t seq, uint32_t deliv
                   size_t n, bool new_device, int64_t now);
 /* This device's own message has this place: it is here without having been pushed. */
 int inbox_own(struct inbox *, struct id16 conv, uint64_t seq, bool new_device, int64_t now);
-void inbox_event(struct inbox *, uint32_t delivery); /* another push, taken at once */
+void inbox_event(struct inbox *, uint32_t delivery);  /* another push, taken at once */
+void inbox_refuse(struct inbox *, uint32_t delivery); /* a push nobody takes: it stays the server's */
 /* What the server, or the state file, says this device has. told: the server knows it already. */
 int inbox_have(struct inbox *, struct id16 conv, uint64_t from, uint64_t upto, bool told);
 void inbox_disconnected(struct inbox *);

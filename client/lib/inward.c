@@ -33,7 +33,7 @@ void inward_deliver(void *parley, const void *payload, size_t n, uint64_t missed
     struct parley *p = parley;
     Im__ChatPush *c = unpack(p, &im__chat_push__descriptor, (struct slice){payload, n});
     struct id16 conv, sender, id = {0};
-    if (!c || !p->cb.message || !get_id(&c->conversation, &conv) || !get_id(&c->sender, &sender))
+    if (!c || !get_id(&c->conversation, &conv) || !get_id(&c->sender, &sender))
         return;
     (void)get_id(&c->msg_id, &id);
     struct parley_message m = {.seq = c->seq,
@@ -58,6 +58,10 @@ void inward_deliver(void *parley, const void *payload, size_t n, uint64_t missed
 static void on_push(struct parley *p, const struct frame *f, int64_t now)
 {
     struct id16 conv;
+    if (!p->cb.message) {
+        inbox_refuse(p->inbox, f->seq_id);
+        return;
+    }
     const Im__ChatPush *c = unpack(p, &im__chat_push__descriptor, f->payload);
     if (!c || !get_id(&c->conversation, &conv) || !c->seq) {
         bad(p, "a message that cannot be read", now);
@@ -75,10 +79,11 @@ static void on_page(struct parley *p, const struct frame *f, int64_t now)
         bad(p, "a page that cannot be read", now);
         return;
     }
-    for (size_t i = 0; i < r->n_cursors; i++)
+    bool takes = p->cb.message != NULL;
+    for (size_t i = 0; takes && i < r->n_cursors; i++)
         if (get_id(&r->cursors[i]->conversation, &conv))
             (void)inbox_have(p->inbox, conv, r->cursors[i]->from, r->cursors[i]->upto, true);
-    for (size_t i = 0; i < r->n_items; i++) {
+    for (size_t i = 0; takes && i < r->n_items; i++) {
         const ProtobufCMessage *m = &r->items[i]->base;
         size_t n = protobuf_c_message_get_packed_size(m);
         uint8_t *packed = arena_alloc(p->arena, n);
@@ -132,7 +137,7 @@ static void on_ack(struct parley *p, const struct frame *f, int64_t now)
         return;
     }
     inbox_event(p->inbox, f->seq_id);
-    if (a->stage == IM__STAGE__SEQUENCED && get_id(&a->conversation, &conv))
+    if (a->stage == IM__STAGE__SEQUENCED && p->cb.message && get_id(&a->conversation, &conv))
         (void)inbox_own(p->inbox, conv, a->seq, p->new_device, now);
     if (e && a->stage == IM__STAGE__SEQUENCED)
         outward_told(p, e, PARLEY_SEQUENCED, PARLEY_OK, "", a);

@@ -122,7 +122,9 @@ struct parley_sent {
 /* All may be NULL. */
 struct parley_callbacks {
     void (*state)(void *ctx, enum parley_state, enum parley_code why, const char *detail);
-    /* In order per conversation, each once. When it returns, the message counts as taken and is confirmed. */
+    /* In order per conversation, each once. When it returns, the message counts as taken and is confirmed. NULL: this
+     * handle only sends; what comes stays with the server for the next one (which may cut the connection now and
+     * then because nothing is confirmed). */
     void (*message)(void *ctx, const struct parley_message *);
     /* Each stage of each send once, ACCEPTED at times skipped; SEQUENCED or NOT_SENT is the last. */
     void (*sent)(void *ctx, const struct parley_sent *);
@@ -145,8 +147,7 @@ struct parley_options {
                                  file, else random */
     const char *device_class; /* "terminal" */
     const char *client;       /* "libparley" */
-    const char
-        *state_file; /* token, numbers, cursors, sends without outcome; made with mode 0600, replaced
+    const char *state_file;   /* token, numbers, cursors, sends without outcome; made with mode 0600, replaced
                       * atomically. Survives a crash of the program. NULL: a restart remembers nothing and
                       * asks the server. One handle at a time: a second gets EBUSY from parley_new(). */
     uint32_t backoff_min_ms, backoff_max_ms; /* 250, 30000: between attempts, doubling, with jitter */

@@ -286,6 +286,30 @@ static void sends_and_their_stages(void **state)
     fake_stop(&f);
 }
 
+static void without_a_taker_nothing_is_confirmed(void **state)
+{
+    (void)state;
+    struct fake f;
+    struct parley_options o = {.device_id = "dev", .backoff_min_ms = 2, .backoff_max_ms = 10};
+    fake_start(&f, NULL, "");
+    parley_free(f.p);
+    o.servers = f.addr;
+    f.p = parley_new(&o, NULL, NULL);
+    parley_login(f.p, "alice", "correct horse");
+    fake_login(&f, 0, 64, true);
+    fake_push(&f, 1, 3, 1, "one");
+    fake_page(&f, 0, 4, (uint64_t[]){1}, 1, false, 0);
+    parley_send_text(f.p, "bob", "x");
+    fake_ack(&f, chat(&f, 1, "x"), 1, IM__STAGE__ACCEPTED, 3, 0);
+    fake_ack(&f, 2, 1, IM__STAGE__SEQUENCED, 3, 2);
+    while (parley_unresolved(f.p))
+        fake_run(&f);
+    parley_stop(f.p, 0);
+    raw_frame_free(fake_want(&f, IM__FRAME_TYPE__LOGOUT_REQ));
+    assert_true(raw_quiet(f.s, IM__FRAME_TYPE__DELIVERY_ACK));
+    fake_stop(&f);
+}
+
 static void stale_is_told(void **state)
 {
     (void)state;
@@ -538,6 +562,7 @@ int main(void)
         cmocka_unit_test(a_hole_is_pulled),
         cmocka_unit_test(pages_after_login_and_pulled),
         cmocka_unit_test(sends_and_their_stages),
+        cmocka_unit_test(without_a_taker_nothing_is_confirmed),
         cmocka_unit_test(stale_is_told),
         cmocka_unit_test(resends_after_a_cut_in_order_before_new),
         cmocka_unit_test(never_more_than_the_window),
