@@ -14,17 +14,17 @@
 
 struct arena;
 
-struct arena *MUST_CHECK
-arena_new(size_t chunk); /* bytes per request to malloc; 0: 64 KiB. NULL: no memory */
+/* chunk: bytes per request to malloc, 0: 64 KiB. All of these: NULL when there is no memory. */
+struct arena *MUST_CHECK arena_new(size_t chunk);
+void *MUST_CHECK arena_alloc(struct arena *, size_t n); /* not zeroed; not NULL for n == 0 */
+void *MUST_CHECK arena_copy(struct arena *, const void *p, size_t n);
+
+void arena_reset(struct arena *); /* everything allocated is gone */
 void arena_free(struct arena *);
-void *MUST_CHECK arena_alloc(struct arena *,
-                             size_t n); /* not zeroed; never NULL for n == 0; NULL: no memory */
-void *MUST_CHECK arena_copy(struct arena *, const void *p, size_t n); /* NULL: no memory */
-void arena_reset(struct arena *);                                     /* everything allocated is gone */
 
 size_t arena_used(const struct arena *); /* bytes handed out since the reset */
 size_t arena_held(const struct arena *); /* bytes taken from malloc */
-bool arena_owns(const struct arena *,
-                const void *p); /* p was handed out by it; walks the chunks, few by design */
+/* Whether p points into something it handed out; walks the chunks, few by design. */
+bool arena_owns(const struct arena *, const void *p);
 
 #endif

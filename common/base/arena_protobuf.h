@@ -2,7 +2,7 @@
  *
  * protobuf-c may need forty times the size of its input. Past the budget an allocation is refused and
  * unpack() returns NULL, as for malformed input; .spent tells the two apart. What was unpacked lives until
- * the arena is reset: never call free_unpacked() on it (harmless, useless).
+ * the arena is reset; there is nothing to free.
  *
  *     struct arena_protobuf pb;
  *     Chat *m = chat__unpack(arena_protobuf_allocator(&pb, arena, 64 * 1024), n, p);

@@ -38,14 +38,14 @@ void bytes_be16(struct bytes *, uint16_t);
 void bytes_be32(struct bytes *, uint32_t);
 void bytes_be64(struct bytes *, uint64_t);
 void bytes_printf(struct bytes *, const char *fmt, ...) PRINTF_LIKE(2, 3);
-void bytes_json(struct bytes *, const char *,
-                size_t n); /* quoted and escaped; invalid UTF-8 becomes U+FFFD */
+/* A JSON string, quoted and escaped; invalid UTF-8 becomes U+FFFD. */
+void bytes_json(struct bytes *, const char *, size_t n);
 
-/* Room for n more bytes to be filled in place; they count at once. NULL: failed. Valid until the next append.
- */
+/* Room for n more bytes, to be filled in place; they count at once. NULL: failed. Until the next append. */
 void *bytes_room(struct bytes *, size_t n);
-void bytes_eat(struct bytes *,
-               size_t n); /* drops the first n (at most all), for input that is consumed in front */
+
+/* Drops the first n, at most all: for input that is consumed from the front. */
+void bytes_eat(struct bytes *, size_t n);
 
 static inline struct slice bytes_slice(const struct bytes *b)
 {

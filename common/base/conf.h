@@ -1,21 +1,21 @@
 /* conf.h: the deployment's one JSON file, read into a process's settings struct.
  *
  * A setting is a row in a table: its path in the file, where it goes, default, range, help. Each module has
- * its own table; a process lists them and gets checking, environment overrides, --print-config and a
- * reference page in return.
+ * its own table; a process lists them and gets checking, environment overrides, --print-config and a reference
+ * page in return.
  *
- *     struct edge_settings { const char *listen; int64_t max_conns; int64_t login_ms; };
+ *     struct edge_settings { const char *listen; int64_t max_conns, login_ms; };
  *     static const struct conf_def edge_defs[] = {
  *         CONF_STR("edge.listen", struct edge_settings, listen, "127.0.0.1:7000", "Address for clients.",
  *                  .check = addr_check),
- *         CONF_INT("edge.max_conns", struct edge_settings, max_conns, "100000", 1, 1000000, "Connections at
- * once."), CONF_MS("edge.login", struct edge_settings, login_ms, "10s", 100, 60000, "Time to log in.", .flags
- * = CONF_RELOAD),
+ *         CONF_INT("edge.max_conns", struct edge_settings, max_conns, "100000", 1, 1000000, "Connections."),
+ *         CONF_MS("edge.login", struct edge_settings, login_ms, "10s", 100, 60000, "Time to log in.",
+ *                 .flags = CONF_RELOAD),
  *     };
  *
- * A value comes from the environment, else the file, else its default. "edge.max_conns" is
- * PARLEY_EDGE_MAX_CONNS there, and .env may name a shorter one (PARLEY_KAFKA). The file is shared: a section
- * (first part of a path) of another process is skipped, an unknown section and an unknown key in one's own
+ * A value comes from the environment, else the file, else its default. In the environment "edge.max_conns" is
+ * PARLEY_EDGE_MAX_CONNS, and .env may name a second, shorter one (PARLEY_KAFKA). The file is shared: a section
+ * (first part of a path) of another process is skipped; an unknown section, and an unknown key in one's own,
  * are errors. Loop thread only.
  */
 #ifndef PARLEY_BASE_CONF_H
@@ -35,8 +35,7 @@ enum conf_type {
     CONF_T_MS,     /* int64_t, milliseconds: 250, "250ms", "10s", "5m", "2h", "7d" */
     CONF_T_SIZE,   /* int64_t, bytes: 4096, "64KiB", "1MiB", "2GiB" */
     CONF_T_LIST,   /* struct conf_list: ["a", "b"]; "a,b" in the environment */
-    CONF_T_SECRET, /* struct conf_secret: the path of a file that holds it, relative to the configuration's
-                      folder */
+    CONF_T_SECRET, /* struct conf_secret: the path of a file, relative to the configuration's folder */
 };
 
 enum conf_flags {
@@ -75,48 +74,33 @@ struct conf_def {
     (offsetof(S, field) +     \
      0 * sizeof(char[__builtin_types_compatible_p(__typeof__(((S *)0)->field), T) ? 1 : -1]))
 
-#define CONF_STR(path_, S, field, def_, help_, ...)                                                 \
-    {                                                                                               \
-        .path = path_, .type = CONF_T_STR, .offset = CONF_AT_(S, field, const char *), .def = def_, \
-        .help = help_, __VA_ARGS__                                                                  \
-    }
-#define CONF_INT(path_, S, field, def_, min_, max_, help_, ...)                                             \
-    {                                                                                                       \
-        .path = path_, .type = CONF_T_INT, .offset = CONF_AT_(S, field, int64_t), .def = def_, .min = min_, \
-        .max = max_, .help = help_, __VA_ARGS__                                                             \
-    }
-#define CONF_BOOL(path_, S, field, def_, help_, ...)                                                         \
-    {                                                                                                        \
-        .path = path_, .type = CONF_T_BOOL, .offset = CONF_AT_(S, field, _Bool), .def = def_, .help = help_, \
-        __VA_ARGS__                                                                                          \
-    }
-#define CONF_MS(path_, S, field, def_, min_, max_, help_, ...)                                             \
-    {                                                                                                      \
-        .path = path_, .type = CONF_T_MS, .offset = CONF_AT_(S, field, int64_t), .def = def_, .min = min_, \
-        .max = max_, .help = help_, __VA_ARGS__                                                            \
-    }
-#define CONF_SIZE(path_, S, field, def_, min_, max_, help_, ...)                                             \
-    {                                                                                                        \
-        .path = path_, .type = CONF_T_SIZE, .offset = CONF_AT_(S, field, int64_t), .def = def_, .min = min_, \
-        .max = max_, .help = help_, __VA_ARGS__                                                              \
-    }
-#define CONF_LIST(path_, S, field, def_, help_, ...)                                                     \
-    {                                                                                                    \
-        .path = path_, .type = CONF_T_LIST, .offset = CONF_AT_(S, field, struct conf_list), .def = def_, \
-        .help = help_, __VA_ARGS__                                                                       \
-    }
-#define CONF_SECRET(path_, S, field, def_, help_, ...)                                                       \
-    {                                                                                                        \
-        .path = path_, .type = CONF_T_SECRET, .offset = CONF_AT_(S, field, struct conf_secret), .def = def_, \
-        .help = help_, __VA_ARGS__                                                                           \
+/* Rows of a table. What follows the help are designated members: .flags, .env, .choices, .check. */
+#define CONF_STR(path, S, field, def, help, ...) \
+    CONF_ROW_(CONF_T_STR, const char *, path, S, field, def, 0, 0, help, __VA_ARGS__)
+#define CONF_INT(path, S, field, def, min, max, help, ...) \
+    CONF_ROW_(CONF_T_INT, int64_t, path, S, field, def, min, max, help, __VA_ARGS__)
+#define CONF_BOOL(path, S, field, def, help, ...) \
+    CONF_ROW_(CONF_T_BOOL, _Bool, path, S, field, def, 0, 0, help, __VA_ARGS__)
+#define CONF_MS(path, S, field, def, min, max, help, ...) \
+    CONF_ROW_(CONF_T_MS, int64_t, path, S, field, def, min, max, help, __VA_ARGS__)
+#define CONF_SIZE(path, S, field, def, min, max, help, ...) \
+    CONF_ROW_(CONF_T_SIZE, int64_t, path, S, field, def, min, max, help, __VA_ARGS__)
+#define CONF_LIST(path, S, field, def, help, ...) \
+    CONF_ROW_(CONF_T_LIST, struct conf_list, path, S, field, def, 0, 0, help, __VA_ARGS__)
+#define CONF_SECRET(path, S, field, def, help, ...) \
+    CONF_ROW_(CONF_T_SECRET, struct conf_secret, path, S, field, def, 0, 0, help, __VA_ARGS__)
+
+#define CONF_ROW_(type_, T, path_, S, field_, def_, min_, max_, help_, ...)                       \
+    {                                                                                             \
+        .path = path_, .type = type_, .offset = CONF_AT_(S, field_, T), .def = def_, .min = min_, \
+        .max = max_, .help = help_, __VA_ARGS__                                                   \
     }
 
 struct conf_table {
     const struct conf_def *defs;
     size_t n;
     size_t base;         /* offset of the module's settings struct in the process's */
-    const char *section; /* prefixed to each path ("edge" + "http"), for settings every process has of its
-                            own; or NULL */
+    const char *section; /* put before each path ("edge" before "http"); NULL: the paths are whole */
 };
 /* CONF_TABLE(edge_defs, struct settings, edge): a module's table, its struct being settings.edge */
 #define CONF_TABLE(defs_, S, field)                                      \
@@ -127,9 +111,8 @@ struct conf_table {
 struct conf_spec { /* everything is borrowed as long as the conf lives */
     const struct conf_table *tables;
     size_t n;
-    size_t size; /* of the settings struct */
-    const char *const
-        *sections; /* every section of the deployment's file, NULL at the end; may be NULL: only own ones */
+    size_t size;                 /* of the settings struct */
+    const char *const *sections; /* all of the deployment's file, then NULL; may be NULL: only own ones */
 };
 
 struct conf;

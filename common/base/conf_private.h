@@ -44,15 +44,14 @@ struct conf_text {
     size_t n;
     json_t *root;
 };
-int conf_text_read(struct conf *,
-                   struct conf_text *); /* 0, -errno, -EINVAL: not a JSON object, has been said */
+int conf_text_read(struct conf *, struct conf_text *); /* 0, or -errno after having said why */
 void conf_text_release(struct conf_text *);
 /* Every key that no setting has, in this process's sections, and every unknown section. */
 void conf_text_check(struct conf *, const struct conf_text *);
 const json_t *conf_text_get(const struct conf_text *, const char *path); /* NULL: not there */
 unsigned conf_text_line(const char *json, const char *path);             /* of the key; 0: not found */
-const char *conf_nearest(const struct conf *, const char *path,
-                         size_t skip); /* a setting spelled like it, or NULL */
+/* A setting spelled much like it and alike in the first `skip` bytes, or NULL. */
+const char *conf_nearest(const struct conf *, const char *path, size_t skip);
 
 /* ---- conf_value.c; `at` is the setting's field ---- */
 struct conf_why { /* an error's two halves */
@@ -61,8 +60,8 @@ struct conf_why { /* an error's two halves */
 int conf_value_from_text(struct conf *, const struct conf_def *, void *at, const char *text,
                          struct conf_why *);
 int conf_value_from_json(struct conf *, const struct conf_def *, void *at, const json_t *, struct conf_why *);
-void conf_value_format(const struct conf_def *, const void *at,
-                       struct bytes *out); /* as JSON; a secret's path */
+/* As JSON; of a secret its path. */
+void conf_value_format(const struct conf_def *, const void *at, struct bytes *out);
 size_t conf_value_size(enum conf_type);
 void conf_value_range(const struct conf_def *, char *out, size_t n); /* "1 to 100", "text, json", or empty */
 const char *conf_type_name(enum conf_type);

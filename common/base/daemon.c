@@ -108,7 +108,7 @@ static void print_help(const struct daemon *d)
            "  --print-config      show the settings in effect and where each comes from, and exit\n"
            "  --config-reference  describe every setting (Markdown), and exit\n"
            "  --help, --version\n"
-           "\nSignals: TERM, INT: finish what is begun and exit; again: exit at once. HUP: read the settings "
+           "\nSignals: TERM, INT: finish what is begun and exit; again: exit at once. HUP: read settings "
            "again.\n"
            "Exit codes: 0 done, 1 failed (see the log), 2 wrong usage or configuration.\n",
            d->name, d->name);

@@ -2,17 +2,20 @@
  *
  *     int main(int argc, char **argv)
  *     {
- *         return daemon_main(argc, argv, &(struct daemon){.name = "router", .summary = "…", .init = init,
- * …});
+ *         return daemon_main(argc, argv, &(struct daemon){.name = "router", .init = init, …});
  *     }
  *
  * Command line: --help --version --config FILE --check-config --print-config --config-reference.
- * Without --config: $PARLEY_CONFIG, ./parley.json, /etc/parley/parley.json, whichever is first; else
- * defaults. Signals: SIGTERM and SIGINT drain and exit, a second one exits at once; SIGHUP reads the settings
- * again; SIGPIPE is ignored. Descriptors are raised to the hard limit, core dumps are off, files are created
- * for the owner only. Exit codes: 0 done, 1 failed (see the log), 2 wrong usage or configuration.
+ * Without --config: $PARLEY_CONFIG, ./parley.json, /etc/parley/parley.json, whichever is first; else defaults.
  *
- * Settings it adds: log.level, log.format, and in the process's own section http and drain.
+ * Signals: SIGTERM and SIGINT drain and exit, a second one exits at once; SIGHUP reads the settings again;
+ * SIGPIPE is ignored. They are blocked before init runs, so threads started there never get them.
+ *
+ * Exit codes: 0 done, 1 failed (see the log), 2 wrong usage or configuration.
+ *
+ * Descriptors are raised to the hard limit, core dumps are off, files are created for the owner only.
+ *
+ * Settings it adds: log.level and log.format, shared by all; http and drain in the process's own section.
  */
 #ifndef PARLEY_BASE_DAEMON_H
 #define PARLEY_BASE_DAEMON_H

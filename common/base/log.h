@@ -2,13 +2,14 @@
  *
  *     log_info("slot claimed", log_int("slot", 3), log_str("edge", name));
  *     2026-01-02T03:04:05.678Z info  edge: slot claimed slot=3 edge=e1
- *     {"time":"2026-01-02T03:04:05.678Z","level":"info","process":"edge","msg":"slot
- * claimed","slot":3,"edge":"e1"}
+ *     {"time":"…","level":"info","process":"edge","msg":"slot claimed","slot":3,"edge":"e1"}
  *
  * The message is a fixed text; what varies goes into fields. Never a password, token or message body. Values
  * from outside are escaped, so a line stays a line. A call site that repeats is cut after LOG_BURST lines in
- * 10 s and the rest is told as "(repeated N times)". Any thread: a line is one write(2) of at most LOG_LINE
- * bytes. A library does not log: it returns an error and its process logs once.
+ * 10 s; the rest is told as "(repeated N times)".
+ *
+ * Any thread: a line is one write(2) of at most LOG_LINE bytes. A library does not log: it returns an error and
+ * its process logs once.
  */
 #ifndef PARLEY_BASE_LOG_H
 #define PARLEY_BASE_LOG_H
@@ -37,8 +38,9 @@ void log_setup(const struct log_options *);
 void log_set_level(enum log_level);                     /* any time, any thread */
 int log_parse_level(const char *, enum log_level *out); /* debug, info, warn, error, none; -EINVAL */
 bool log_want_colour(int fd);                           /* a terminal, and NO_COLOR unset */
-void log_flush(
-    void); /* tells repeats whose 10 s are over; daemon calls it every second and at the end (all) */
+
+/* Tell what was hidden as a repeat: where the 10 s are over (daemon does it every second), or all (at the end). */
+void log_flush(void);
 void log_flush_all(void);
 
 /* ---- fields ---- */

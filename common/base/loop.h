@@ -45,8 +45,7 @@ struct loop_fd { /* 16 bytes; private; zeroed: not added */
     uint32_t events;
 };
 
-/* Level-triggered unless `events` says EPOLLET. The descriptor stays the caller's to close, after loop_del().
- */
+/* Level-triggered unless `events` says EPOLLET. The caller closes the descriptor, after loop_del(). */
 int MUST_CHECK loop_add(struct loop *, struct loop_fd *, int fd, uint32_t events, loop_fd_fn *);
 int loop_mod(struct loop *, struct loop_fd *, uint32_t events); /* no system call when nothing changes */
 void loop_del(struct loop *, struct loop_fd *); /* fine when not added; pending events are dropped */
@@ -63,13 +62,13 @@ struct loop_hook {
 void loop_hook(struct loop *, struct loop_hook *, void (*fn)(struct loop_hook *));
 void loop_unhook(struct loop *, struct loop_hook *);
 
-/* ---- deferred jobs: once, at the end of this turn, in the order they were deferred ---- */
+/* ---- deferred jobs: once, at the end of this turn, in the order they were deferred. Zeroed: not queued ---- */
 struct loop_job {
     void (*fn)(struct loop_job *);
     struct loop_job *next, **prev;
 };
-void loop_defer(struct loop *, struct loop_job *,
-                void (*fn)(struct loop_job *));     /* again while queued: no effect */
+/* Without effect while the job is queued. */
+void loop_defer(struct loop *, struct loop_job *, void (*fn)(struct loop_job *));
 void loop_cancel(struct loop *, struct loop_job *); /* fine when not queued */
 
 /* ---- wakers: another thread (librdkafka's too) asks the loop to look at something ---- */

@@ -1,5 +1,7 @@
 #include "common/base/metrics.h"
 
+#include "common/base/version.h"
+
 #include <dirent.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -175,6 +177,7 @@ static void write_series(struct bytes *b, const struct metric *family, const str
 
 static void write_process(struct bytes *b)
 {
+    bytes_str(b, "# TYPE parley_build_info gauge\nparley_build_info{version=\"" PARLEY_VERSION "\"} 1\n");
     struct rusage use;
     getrusage(RUSAGE_SELF, &use);
     double cpu = (double)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) +

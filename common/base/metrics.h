@@ -83,7 +83,7 @@ struct metric *metric_with(struct metric *, const char *value);
 /* An upper bound of the q-quantile (0…1) of what was observed, in recorded units; -1 when nothing was. */
 int64_t metric_quantile(const struct metric *, double q);
 
-void metrics_write(
-    struct bytes *); /* everything registered, and the process's own memory, CPU and descriptors */
+/* Everything registered, and the process's own memory, CPU and descriptors. */
+void metrics_write(struct bytes *);
 
 #endif

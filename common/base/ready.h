@@ -15,8 +15,7 @@
 
 struct ready;
 
-struct ready *MUST_CHECK
-ready_new(struct loop *); /* NULL: no memory. Ready at first: nothing is waited for */
+struct ready *MUST_CHECK ready_new(struct loop *); /* NULL: no memory. Nothing is waited for at first */
 void ready_free(struct ready *);
 
 /* `name` is a fixed text, borrowed for ever; `why` is copied and cut at 160 bytes. */
