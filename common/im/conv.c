@@ -134,6 +134,28 @@ struct conv_outcome conv_apply(struct conv *c, const struct conv_event *e)
     return out;
 }
 
+bool conv_recall(const struct conv *c, const struct conv_event *e, struct conv_outcome *out)
+{
+    const struct conv_rules *rules = rules_of(e->rules);
+    struct conv_outcome o = {CONV_REFUSED, 0, 0, e->time_ms > c->time_ms ? e->time_ms : c->time_ms};
+    if (!rules || !c->loaded)
+        return false;
+    if (!c->exists) { /* whatever came so far was refused */
+        struct conv *scratch = conv_new(c->id);
+        scratch->loaded = true;
+        o.reason = rules->create(scratch, e);
+        conv_free(scratch);
+    } else {
+        o.reason = rules->admit(c, e);
+    }
+    const struct conv_member *m = conv_member_find(c, e->user);
+    if (!o.reason && (!m || !e->client_seq || !conv_ring_lookup(m, e->device, e->client_seq, &o) ||
+                      o.verdict != CONV_DUPLICATE))
+        return false;
+    *out = o;
+    return true;
+}
+
 uint64_t conv_head(const struct conv *c)
 {
     return c->head;

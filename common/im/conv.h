@@ -61,8 +61,9 @@ int conv_load(struct conv *, const struct conv_cell *);
 /* The cells of conv_needs() must be loaded and the rules known. */
 struct conv_outcome conv_apply(struct conv *, const struct conv_event *);
 
-/* What the ring of the event's device still knows of its number, as for a repeat; false: nothing. Changes nothing. The
- * cells of conv_needs() must be loaded. */
+/* For an event that was applied before: its outcome, as for a repeat of it, as far as the cells still tell: from the
+ * ring, or a refusal that is the same for ever. False: they do not. Changes nothing. The cells of conv_needs() must
+ * be loaded. */
 bool conv_recall(const struct conv *, const struct conv_event *, struct conv_outcome *);
 
 /* Hands out changed cells in ascending key order and forgets that they were changed; returns how many, at

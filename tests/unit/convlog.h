@@ -1,0 +1,75 @@
+/* convlog.h: records of im.conversation for unit tests. Include it once per test, after corerun.h. */
+#ifndef PARLEY_TESTS_CONVLOG_H
+#define PARLEY_TESTS_CONVLOG_H
+
+#include "common/im/codec.h"
+#include "common/im/conv.h"
+#include "common/im/ids.h"
+#include "common/im/topics.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct chat { /* zero: the default */
+    const char *from, *to;
+    uint32_t device;
+    uint64_t client_seq;
+    const char *text;
+    uint32_t rules, version;
+    uint32_t slot;
+    uint64_t epoch; /* 0: no origin */
+    uint32_t handle;
+    bool stranger; /* the conversation is not that of the two */
+};
+
+static inline struct id16 uid(const char *login)
+{
+    return id_user(login);
+}
+
+/* A record at `offset`; its bytes are in the arena. */
+static inline struct record chat_record(struct arena *arena, int64_t offset, const struct chat *c)
+{
+    Im__ConvRecord r = IM__CONV_RECORD__INIT;
+    Im__ConvSettings settings = IM__CONV_SETTINGS__INIT;
+    Im__Body body = IM__BODY__INIT;
+    Im__Session origin = IM__SESSION__INIT;
+    struct id16 user = uid(c->from), peer = uid(c->to), conv = id_direct(user, peer);
+    struct id16 msg = id_message(user, c->device, c->client_seq);
+    if (c->stranger)
+        conv = id_direct(uid("somebody"), uid("else"));
+    r.version = c->version ? c->version : 1;
+    r.rules = c->rules ? c->rules : CONV_RULES;
+    r.kind = IM__CONV_KIND__CONV_MESSAGE;
+    r.conversation = (ProtobufCBinaryData){ID_SIZE, conv.b};
+    r.user = (ProtobufCBinaryData){ID_SIZE, user.b};
+    r.peer = (ProtobufCBinaryData){ID_SIZE, peer.b};
+    r.device = c->device;
+    r.client_seq = c->client_seq;
+    r.msg_id = (ProtobufCBinaryData){ID_SIZE, msg.b};
+    r.source_offset = offset;
+    r.settings = &settings;
+    r.user_login = (char *)(uintptr_t)c->from;
+    r.peer_login = (char *)(uintptr_t)c->to;
+    body.text = (char *)(uintptr_t)(c->text ? c->text : "hello");
+    r.body = &body;
+    if (c->epoch) {
+        origin.user = r.user;
+        origin.device = c->device;
+        origin.slot = c->slot;
+        origin.epoch = c->epoch;
+        origin.handle = c->handle;
+        origin.login_offset = 1;
+        r.origin = &origin;
+    }
+    size_t n = im__conv_record__get_packed_size(&r);
+    uint8_t *p = arena_alloc(arena, n + ID_SIZE);
+    if (!p)
+        abort();
+    im__conv_record__pack(&r, p);
+    memcpy(p + n, conv.b, ID_SIZE);
+    return (struct record){.topic = T_CONVERSATION, .offset = offset, .time_ms = 1000 + offset,
+                           .key = {p + n, ID_SIZE}, .value = {p, n}};
+}
+
+#endif
