@@ -3,6 +3,7 @@ import base64
 import glob
 import os
 import re
+import shutil
 import signal
 import socket
 import struct
@@ -10,7 +11,7 @@ import subprocess
 import uuid
 
 from .server import Server
-from .state import Failure, say
+from .state import Failure
 
 TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -59,6 +60,11 @@ def java():
     return exe, m.group(1) + m.group(2)
 
 
+def archive_path(libs, version):
+    """Java would refuse an archive of another build, and start slowly, without saying so."""
+    return f"{libs}-java-{version}.jsa"
+
+
 def jars():
     """The folder of complete jars; fetched now when they are not there."""
     r = subprocess.run([os.path.join(TREE, "tools", "deps"), "--jars"], check=False)
@@ -81,7 +87,7 @@ class Kafka(Server):
     def prepare(self):
         self.java, version = java()
         self.libs = jars()
-        self.archive = f"{self.libs}/../{os.path.basename(self.libs)}-java-{version}.jsa"
+        self.archive = archive_path(self.libs, version)
         self.data = os.path.join(self.dir, "data")
         os.makedirs(self.data, exist_ok=True)
         port, controller = self.state.port("kafka"), self.state.port("controller")
@@ -118,7 +124,7 @@ class Kafka(Server):
         if os.path.exists(self.archive):
             share = [f"-XX:SharedArchiveFile={self.archive}"]
         else:
-            share = [f"-XX:ArchiveClassesAtExit={self.archive}.{os.getpid()}"]
+            share = ["-XX:ArchiveClassesAtExit=" + os.path.join(self.dir, "classes.jsa")]
         argv = self.jvm("-Xms256m", "-Xmx768m", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20",
                         "-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent",
                         "-XX:-UsePerfData", "-Xlog:cds=off", "-Xlog:cds+dynamic=off", "-Xlog:class+path=off", *share)
@@ -126,16 +132,20 @@ class Kafka(Server):
 
     def stop(self):
         done = super().stop()
-        self.keep_archive()
+        if done and not self.forced:
+            self.keep_archive()
         return done
 
     def keep_archive(self):
+        """Into the cache, whole or not at all: other state folders read it at any moment."""
+        made = os.path.join(self.dir, "classes.jsa")
         try:
-            cache = os.path.dirname(jars())
-            for made in glob.glob(cache + "/*.jsa.*"):
-                pid = made.rpartition(".")[2]
-                if not os.path.exists(f"/proc/{pid}"):
-                    os.rename(made, made[:-len(pid) - 1])
+            final = archive_path(jars(), java()[1])
+            if os.path.exists(made) and not os.path.exists(final):
+                tmp = f"{final}.{os.getpid()}"
+                shutil.copyfile(made, tmp)
+                os.rename(tmp, final)
+            os.unlink(made)
         except (OSError, Failure):
             pass
 
@@ -153,6 +163,3 @@ class Kafka(Server):
             return struct.unpack(">iii", reply[:12])[2] > 0
         except (OSError, struct.error):
             return False
-
-
-__all__ = ["Kafka", "say"]

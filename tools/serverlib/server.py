@@ -198,7 +198,9 @@ class Server:
             return False
         begin = time.monotonic()
         self.signal(signal.SIGCONT, everything=True)  # a paused server hears nothing else
+        self.forced = False
         for number, limit in self.stop_signals:
+            self.forced = number == signal.SIGKILL
             try:
                 self.signal(number, everything=number == signal.SIGKILL)
             except Failure:
