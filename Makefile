@@ -277,6 +277,6 @@ install: all ## programs, libparley, header, protos, descriptor set and schema u
 	$(if $(wildcard schema),cp -R schema $(DESTDIR)$(datadir)/)
 
 clean: ## remove what was built
-	rm -rf $(B) $(B)-address-undefined* $(B)-thread $(B)-coverage $(B)-crash compile_commands.json
+	rm -rf $(B) $(B)-address* $(B)-undefined* $(B)-thread* $(B)-leak* $(B)-coverage* $(B)-crash* compile_commands.json
 
 -include $(patsubst %.o,%.d,$(call objs,$(C_SRC)) $(GEN_OBJ))
