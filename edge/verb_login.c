@@ -77,7 +77,6 @@ static void by_token(struct edge_core *e, struct econn *c, const Im__LoginReq *r
         return;
     }
     c->pend->target = t.user;
-    known_add(e->known, t.user, t.login, INT64_MAX);
     ask(e, c, req, &t);
 }
 
@@ -120,8 +119,6 @@ void verb_login_lookup(struct edge_core *e, struct econn *c, const Im__LookupRep
     struct pend *p = c->pend;
     const Im__LoginReq *req = request(e, p);
     struct slice sealed = r->exists ? codec_slice(r->verifier) : slice_of(NULL, 0);
-    if (r->exists)
-        known_add(e->known, p->target, p->login, INT64_MAX);
     p->stage = P_HASH;
     if (!req || !e->out->job(e->ctx, EDGE_JOB_VERIFY, (uint64_t)p->purpose << 32 | c->handle, p->target,
                              slice_of(req->password, strlen(req->password)), sealed))
@@ -179,7 +176,6 @@ void verb_login_verdict(struct edge_core *e, struct econn *c, const Im__LoginVer
     c->state = C_SESSION;
     e->stats.sessions++;
     e->stats.logins++;
-    known_add(e->known, c->user, v->login, INT64_MAX);
     welcome(e, c, v);
     edge_pend_free(e, c);
     if (e->draining) {
