@@ -85,7 +85,7 @@ static bool ask(struct restore *r)
 {
     static const char *const sql[STAGES] = {
         [BEGIN] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-        [MARK] = "SELECT next[1] FROM parley_marks WHERE store = '" SCHEMA_STORE_CONV "' AND part = $1::int4",
+        [MARK] = "SELECT next[1] FROM parley_marks WHERE store = '" SCHEMA_STORE_CONV "' AND part = $1::int4 AND present",
         [CELLS] = "SELECT key, row FROM cells WHERE part = $1::int4",
         [DECIDED] = "SELECT conv_offset, seq, time_ms FROM messages WHERE conv_part = $1::int4 AND conv_offset >= $2::int8",
     };

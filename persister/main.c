@@ -121,6 +121,15 @@ static struct slice dead_letter(void *ctx, const struct shell_dead *dead, struct
     return deploy_dead_letter(&((struct process *)ctx)->deploy, dead, fx);
 }
 
+/* The database is new, or older than what was committed: all of it is derived, so the log is read again. */
+static void recover(void *ctx, struct shell_recovery *r, const struct shell_gap *gap)
+{
+    (void)ctx;
+    log_warn("rows are missing in PostgreSQL: reading the log from its beginning", log_int("part", gap->part),
+             log_int("committed", gap->committed[0]));
+    shell_recovery_from_start(r);
+}
+
 static void fatal(void *ctx, const char *reason)
 {
     log_error("a Kafka client is dead", log_str("why", reason));
@@ -141,6 +150,7 @@ static void declare(struct process *p, const struct settings *s)
         .ready = p->run->ready,
         .dlq_topic = T_DLQ,
         .dead_letter = dead_letter,
+        .recover = recover,
         .fatal = fatal,
         .ctx = p,
         .batch_records = (uint32_t)s->batch_rows,

@@ -2,7 +2,7 @@
 
 #include "common/base/kadmin.h"
 #include "common/base/log.h"
-#include "common/im/codec.h"
+#include "common/im/push.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -196,15 +196,5 @@ int deploy_wait(struct deploy *d, struct daemon_run *run, void (*ok)(void *ctx),
 
 struct slice deploy_dead_letter(const struct deploy *d, const struct shell_dead *dead, struct fx *fx)
 {
-    Im__DlqRecord r = IM__DLQ_RECORD__INIT;
-    r.version = CODEC_VERSION;
-    r.topic = (char *)(uintptr_t)dead->topic;
-    r.part = dead->record->part;
-    r.offset = dead->record->offset;
-    r.time_ms = dead->record->time_ms;
-    r.key = codec_bytes(dead->record->key);
-    r.value = codec_bytes(dead->record->value);
-    r.error = (char *)(uintptr_t)dead->error;
-    r.process = (char *)(uintptr_t)d->process;
-    return codec_pack(fx, &r.base);
+    return push_dlq_value(fx, dead->record, dead->topic, dead->error, d->process);
 }

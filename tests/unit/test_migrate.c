@@ -1,8 +1,10 @@
 /* The files' side of migrations; tests/integration/test_schema.c has the database's. */
 #include "common/base/migrate.h"
+#include "common/base/store_pg.h"
 #include "common/im/schema.h"
 
 #include <errno.h>
+#include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -105,6 +107,37 @@ static void the_directory_is_found(void **state)
     assert_int_equal(migrate_find(d->path, out, 4), -ENAMETOOLONG);
 }
 
+static bool exists(const char *dir, int number)
+{
+    char name[300];
+    glob_t g;
+    snprintf(name, sizeof name, "%s/%03d_*.sql", dir, number);
+    int rc = glob(name, 0, NULL, &g);
+    if (rc == 0)
+        globfree(&g);
+    return rc == 0;
+}
+
+static void the_shipped_files_are_what_the_program_knows(void **state)
+{
+    char dir[256], path[300], text[8192];
+    (void)state;
+    if (migrate_find("", dir, sizeof dir))
+        skip();
+    for (int number = 1; number <= SCHEMA_NEWEST; number++)
+        assert_true(exists(dir, number));
+    assert_false(exists(dir, SCHEMA_NEWEST + 1));
+    snprintf(path, sizeof path, "%s/001_store.sql", dir);
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    size_t n = fread(text, 1, sizeof text - 1, f);
+    fclose(f);
+    text[n] = 0;
+    const char *sql = strstr(text, "\n\n"); /* after the comment */
+    assert_non_null(sql);
+    assert_string_equal(sql + 2, store_pg_schema);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -113,6 +146,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_number_given_twice_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(files_beyond_the_newest_and_others_are_ignored, setup, teardown),
         cmocka_unit_test_setup_teardown(the_directory_is_found, setup, teardown),
+        cmocka_unit_test(the_shipped_files_are_what_the_program_knows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
