@@ -1,0 +1,289 @@
+#include "client/parley/screen.h"
+
+#include <errno.h>
+#include <histedit.h>
+#include <langinfo.h>
+#include <locale.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include <wchar.h>
+
+#define LINE_MAX_BYTES 65536
+
+static struct {
+    EditLine *el;
+    History *hist;
+    bool terminal, colour, utf8, editing;
+    char prompt[200];
+    int cols, rows;
+    long row;   /* rows printed so far */
+    long reach; /* rows before this one are where nobody knows (the window changed) */
+    void (*line)(void *, char *);
+    void *ctx;
+    char in[LINE_MAX_BYTES]; /* plain input */
+    size_t in_n;
+} scr;
+
+static char *prompt_of(EditLine *el)
+{
+    (void)el;
+    return scr.prompt;
+}
+
+/* Columns; what is no character counts one. */
+static int width(const char *s, size_t n)
+{
+    int cols = 0;
+    mbstate_t st = {0};
+    while (n) {
+        wchar_t wc;
+        size_t used = mbrtowc(&wc, s, n, &st);
+        if (used == (size_t)-1 || used == (size_t)-2 || used == 0) {
+            st = (mbstate_t){0};
+            used = 1;
+            cols++;
+        } else {
+            int w = wcwidth(wc);
+            cols += w > 0 ? w : 0;
+        }
+        s += used;
+        n -= used;
+    }
+    return cols;
+}
+
+static void measure(void)
+{
+    struct winsize w;
+    bool known = !ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) && w.ws_col > 1 && w.ws_row > 1;
+    scr.cols = known ? w.ws_col : 80;
+    scr.rows = known ? w.ws_row : 24;
+}
+
+static void begin_edit(void)
+{
+    if (!scr.el || scr.editing)
+        return;
+    el_set(scr.el, EL_UNBUFFERED, 1); /* shows the prompt */
+    scr.editing = true;
+}
+
+int screen_open(void (*line)(void *, char *), void *ctx)
+{
+    const char *term = getenv("TERM");
+    HistEvent ev;
+    if (strcmp(nl_langinfo(CODESET), "UTF-8") != 0)
+        setlocale(LC_CTYPE, "C.UTF-8");
+    scr.line = line;
+    scr.ctx = ctx;
+    scr.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
+    scr.terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && term && strcmp(term, "dumb") != 0;
+    const char *no = getenv("NO_COLOR");
+    scr.colour = scr.terminal && !(no && *no);
+    measure();
+    if (!scr.terminal)
+        return 0;
+    scr.el = el_init("parley", stdin, stdout, stderr);
+    scr.hist = history_init();
+    if (!scr.el || !scr.hist)
+        return -ENOMEM;
+    history(scr.hist, &ev, H_SETSIZE, 500);
+    el_set(scr.el, EL_PROMPT, prompt_of);
+    el_set(scr.el, EL_EDITOR, "emacs");
+    el_set(scr.el, EL_HIST, history, scr.hist);
+    el_set(scr.el, EL_BIND, "^R", "em-inc-search-prev", NULL);
+    begin_edit();
+    return 0;
+}
+
+void screen_close(void)
+{
+    if (scr.el) {
+        if (scr.editing)
+            el_set(scr.el, EL_UNBUFFERED, 0);
+        fputs("\r\033[J", stdout);
+        fflush(stdout);
+        el_end(scr.el);
+    }
+    if (scr.hist)
+        history_end(scr.hist);
+    scr.el = NULL;
+    scr.hist = NULL;
+    scr.editing = false;
+}
+
+bool screen_is_terminal(void)
+{
+    return scr.terminal;
+}
+
+bool screen_utf8(void)
+{
+    return scr.utf8;
+}
+
+int screen_fd(void)
+{
+    return STDIN_FILENO;
+}
+
+void screen_resize(void)
+{
+    measure();
+    scr.reach = scr.row;
+    if (scr.el)
+        el_resize(scr.el);
+}
+
+static void typed(const char *buf, int n)
+{
+    HistEvent ev;
+    char *text = strndup(buf, (size_t)n);
+    el_set(scr.el, EL_UNBUFFERED, 0);
+    scr.editing = false;
+    /* What was typed goes away: it comes again as a line of its own. */
+    int rows = (width(scr.prompt, strlen(scr.prompt)) + width(buf, (size_t)n)) / scr.cols + 1;
+    printf("\033[%dA\r\033[J", rows);
+    fflush(stdout);
+    if (text && n)
+        history(scr.hist, &ev, H_ENTER, text);
+    if (text)
+        scr.line(scr.ctx, text);
+    free(text);
+    begin_edit();
+}
+
+static void edit_input(void)
+{
+    int n = 0;
+    const char *buf = el_gets(scr.el, &n);
+    if (!buf || n <= 0) {
+        if (n < 0 && errno != EAGAIN && errno != EINTR)
+            scr.line(scr.ctx, NULL);
+        return;
+    }
+    if (buf[n - 1] == '\n' || buf[n - 1] == '\r')
+        typed(buf, n - 1);
+    else if (n == 1 && buf[0] == 4) /* ^D on an empty line */
+        scr.line(scr.ctx, NULL);
+}
+
+static void plain_input(void)
+{
+    ssize_t got = read(STDIN_FILENO, scr.in + scr.in_n, sizeof scr.in - 1 - scr.in_n);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (got > 0)
+        scr.in_n += (size_t)got;
+    char *end, *at = scr.in;
+    scr.in[scr.in_n] = '\0';
+    while ((end = memchr(at, '\n', scr.in_n - (size_t)(at - scr.in)))) {
+        *end = '\0';
+        scr.line(scr.ctx, at);
+        at = end + 1;
+    }
+    size_t left = scr.in_n - (size_t)(at - scr.in);
+    if (left && (got <= 0 || left == sizeof scr.in - 1)) {
+        scr.line(scr.ctx, at);
+        left = 0;
+    }
+    memmove(scr.in, at, left);
+    scr.in_n = left;
+    if (got <= 0)
+        scr.line(scr.ctx, NULL);
+}
+
+void screen_input(void)
+{
+    if (scr.el)
+        edit_input();
+    else
+        plain_input();
+}
+
+/* Where the cursor is below the first row of the prompt. */
+static int cursor_row(void)
+{
+    const LineInfo *li = el_line(scr.el);
+    return (width(scr.prompt, strlen(scr.prompt)) + width(li->buffer, (size_t)(li->cursor - li->buffer))) /
+           scr.cols;
+}
+
+static void hide(void)
+{
+    if (!scr.editing)
+        return;
+    int up = cursor_row();
+    if (up)
+        printf("\033[%dA", up);
+    fputs("\r\033[J", stdout);
+}
+
+static void show(void)
+{
+    fflush(stdout);
+    if (scr.editing)
+        el_set(scr.el, EL_REFRESH);
+}
+
+void screen_prompt(const char *text)
+{
+    if (!strcmp(scr.prompt, text))
+        return;
+    hide();
+    snprintf(scr.prompt, sizeof scr.prompt, "%s", text);
+    show();
+}
+
+static const char *code_of(enum screen_colour c)
+{
+    static const char *const codes[] = {"", "\033[2m", "\033[32m", "\033[31m", "\033[36m", "\033[1m"};
+    return scr.colour ? codes[c] : "";
+}
+
+static void put_mark(const char *mark, enum screen_colour c)
+{
+    int w = width(mark, strlen(mark));
+    if (!w)
+        c = SCREEN_NONE;
+    printf("%s%s%s%*s", code_of(c), mark, scr.colour && c ? "\033[0m" : "",
+           w < SCREEN_MARK ? SCREEN_MARK - w : 0, "");
+}
+
+long screen_print(const char *mark, enum screen_colour c, const char *head, const char *text)
+{
+    long place = scr.row;
+    int w = SCREEN_MARK + width(head, strlen(head)), rows = 0;
+    hide();
+    if (scr.terminal)
+        put_mark(mark, c);
+    printf("%s%s%s%s\n", code_of(c), head, scr.colour && c ? "\033[0m" : "", text);
+    for (const char *at = text;; at++) { /* each piece between line breaks wraps by itself */
+        size_t n = strcspn(at, "\n");
+        w += width(at, n);
+        rows += w ? (w + scr.cols - 1) / scr.cols : 1;
+        w = 0;
+        at += n;
+        if (!*at)
+            break;
+    }
+    scr.row += rows;
+    show();
+    return place;
+}
+
+void screen_mark(long place, const char *mark, enum screen_colour c)
+{
+    long up = scr.row - place;
+    if (!scr.terminal || place < scr.reach || up + (scr.editing ? cursor_row() : 0) >= scr.rows)
+        return;
+    hide();
+    printf("\033[%ldA\r", up);
+    put_mark(mark, c);
+    printf("\033[%ldB\r", up);
+    show();
+}
