@@ -6,8 +6,10 @@
  * commits  when its output is acked and the cells are in Redis */
 #include "common/base/kv.h"
 #include "common/base/log.h"
+#include "common/im/deploy.h"
+#include "common/im/follow.h"
+#include "fanout/core.h"
 #include "fanout/restore.h"
-#include "fanout/views.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -26,7 +28,8 @@ static const struct conf_def fanout_defs[] = {
 struct process {
     struct daemon_run *run;
     struct deploy deploy;
-    struct views views;
+    struct follow follow;
+    struct fanout_views views;
     struct kv *kv;
     struct store *store;
     struct shell *shell;
@@ -79,6 +82,7 @@ static void fatal(void *ctx, const char *reason)
 static void views_ready(void *ctx)
 {
     struct process *p = ctx;
+    p->views = (struct fanout_views){.presence = p->follow.presence, .lease = p->follow.lease};
     p->shell = shell_new(p->run->loop, &p->decl);
     if (!p->shell)
         daemon_fail(p->run);
@@ -87,7 +91,7 @@ static void views_ready(void *ctx)
 static void topics_ready(void *ctx)
 {
     struct process *p = ctx;
-    if (views_init(&p->views, p->run, &p->deploy, views_ready, p))
+    if (follow_init(&p->follow, p->run, &p->deploy, FOLLOW_LEASE | FOLLOW_PRESENCE, views_ready, NULL, p))
         daemon_fail(p->run);
 }
 
@@ -111,7 +115,7 @@ static void declare(struct process *p, const struct settings *s)
         .n_outputs = n,
         .ops = &fanout_core,
         .settings = &s->core,
-        .shared = &p->views.cores,
+        .shared = &p->views,
         .store = p->store,
         .ready = p->run->ready,
         .dlq_topic = T_DLQ,
@@ -168,7 +172,7 @@ static void fini(struct daemon_run *run)
     if (!p)
         return;
     shell_free(p->shell);
-    views_release(&p->views);
+    follow_release(&p->follow);
     store_free(p->store);
     kv_free(p->kv);
     deploy_release(&p->deploy);
