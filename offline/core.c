@@ -87,8 +87,8 @@ static void core_load(void *ctx, uint8_t table, struct slice key, struct slice r
 static enum core_rc step_offline(struct offline *o, const struct record *rec, struct fx *fx)
 {
     static offline_verb *const verbs[] = {
-        [IM__OFFLINE_RECORD__BODY_LOGIN] = off_login,   [IM__OFFLINE_RECORD__BODY_END] = off_end,
-        [IM__OFFLINE_RECORD__BODY_ITEM] = off_item,     [IM__OFFLINE_RECORD__BODY_BOUNCE] = off_bounce,
+        [IM__OFFLINE_RECORD__BODY_LOGIN] = off_login, [IM__OFFLINE_RECORD__BODY_END] = off_end,
+        [IM__OFFLINE_RECORD__BODY_ITEM] = off_item,   [IM__OFFLINE_RECORD__BODY_BOUNCE] = off_bounce,
         [IM__OFFLINE_RECORD__BODY_PULL] = off_pull,
     };
     struct offrec r;

@@ -4,7 +4,8 @@
 
 #include <errno.h>
 
-METRIC_COUNTER(confirmed, "parley_offline_confirmed_total", "Messages that left a queue because the device has them.");
+METRIC_COUNTER(confirmed, "parley_offline_confirmed_total",
+               "Messages that left a queue because the device has them.");
 
 struct covering {
     struct offline *o;

@@ -67,7 +67,8 @@ static void push_front(struct cursors *c, const struct range *r)
 
 static bool touches(const struct range *a, const struct range *b)
 {
-    return (b->upto == UINT64_MAX || a->from <= b->upto + 1) && (a->upto == UINT64_MAX || b->from <= a->upto + 1);
+    return (b->upto == UINT64_MAX || a->from <= b->upto + 1) &&
+           (a->upto == UINT64_MAX || b->from <= a->upto + 1);
 }
 
 bool cursors_merge(struct cursors *c, const struct range *in)

@@ -3,7 +3,8 @@
 #include "offline/state.h"
 
 METRIC_COUNTER(queued, "parley_offline_queued_total", "Messages put into device queues.");
-METRIC_COUNTER(over_cap, "parley_offline_over_cap_total", "Messages that left a full queue; they are in history only.");
+METRIC_COUNTER(over_cap, "parley_offline_over_cap_total",
+               "Messages that left a full queue; they are in history only.");
 METRIC_COUNTER(pushed, "parley_offline_pushed_total", "Queued messages sent to a live session at once.");
 
 bool queue_live(const struct offline *o, const struct queue *q)
@@ -65,8 +66,12 @@ counted:
 
 static void push(struct offline *o, const struct queue *q, const struct arrival *a, struct fx *fx)
 {
-    struct deliver_item item = {.kind = IM__ITEM_KIND__ITEM_MESSAGE, .frame_type = IM__FRAME_TYPE__CHAT_PUSH,
-                                .payload = a->payload, .conv = a->conv, .seq = a->seq, .trace = a->trace};
+    struct deliver_item item = {.kind = IM__ITEM_KIND__ITEM_MESSAGE,
+                                .frame_type = IM__FRAME_TYPE__CHAT_PUSH,
+                                .payload = a->payload,
+                                .conv = a->conv,
+                                .seq = a->seq,
+                                .trace = a->trace};
     deliver_add(o->out, fx, &item, &q->session, 1);
     metric_add(&pushed, 1);
 }

@@ -12,8 +12,11 @@ static uint64_t position(const struct offrec *r, size_t at)
 
 static struct arrival arrival_of(const struct offrec *r, const Im__QueueItem *it, size_t at)
 {
-    return (struct arrival){.conv = codec_id(it->conversation), .seq = it->seq, .pos = position(r, at),
-                            .payload = codec_slice(it->payload), .trace = r->trace};
+    return (struct arrival){.conv = codec_id(it->conversation),
+                            .seq = it->seq,
+                            .pos = position(r, at),
+                            .payload = codec_slice(it->payload),
+                            .trace = r->trace};
 }
 
 enum core_rc off_item(struct offline *o, const struct offrec *r, struct fx *fx)

@@ -73,6 +73,11 @@ enum core_rc off_login(struct offline *o, const struct offrec *r, struct fx *fx)
         return CORE_OK; /* dropped since */
     if (b->session->login_offset < q->login)
         return CORE_OK; /* a later login is known */
+    if (b->new_device && q->login == 0 && q->ended < b->session->login_offset) {
+        /* It begins here. There is something only in a rebuild, which knows all devices from the start. */
+        queue_remove(q, any, item_gone, o, fx);
+        q->rest_in_history = false;
+    }
     session_from_pb(b->session, &q->session);
     q->session.user = r->user;
     q->login = q->session.login_offset;

@@ -7,14 +7,14 @@
 
 #include <stdlib.h>
 
-#define WINDOW       1024  /* records with bounces in flight, per slot */
-#define JOIN_MS      4000  /* to be assigned: else another worker has it */
-#define AWAY_MS      3000  /* before joining again */
-#define WANT_MS      5000  /* an edge that wants a slot gets so long to come */
-#define SPREAD_MS    1500  /* the longest delay of our own */
-#define COMMIT_MS    1000
-#define RECOMMIT_MS  3600000
-#define SWEEP_MS     5000
+#define WINDOW      1024 /* records with bounces in flight, per slot */
+#define JOIN_MS     4000 /* to be assigned: else another worker has it */
+#define AWAY_MS     3000 /* before joining again */
+#define WANT_MS     5000 /* an edge that wants a slot gets so long to come */
+#define SPREAD_MS   1500 /* the longest delay of our own */
+#define COMMIT_MS   1000
+#define RECOMMIT_MS 3600000
+#define SWEEP_MS    5000
 
 METRIC_GAUGE(minded, "parley_offline_minded_slots", "Delivery slots without an edge that this worker reads.");
 
@@ -142,6 +142,7 @@ void minder_gone(struct minder_core *m, uint32_t slot, int64_t now_ms)
     offsets_free(s->offsets);
     s->offsets = NULL;
     s->paused = false;
+    s->in_flight = 0;
     s->empty = 0;
     s->left_ms = now_ms;
     set_state(m, s, M_AWAY);
@@ -156,17 +157,27 @@ void minder_sent(struct minder_core *m, uint64_t tag, enum sent outcome, int64_t
     struct mslot *s = &m->slots[slot];
     if (t->ticket && s->offsets)
         offsets_drop(s->offsets, t->ticket);
+    s->in_flight--;
     if (outcome != SENT_OK && s->state == M_HELD) {
         /* Not handed back for certain: forget it without committing; whoever joins next reads it again. */
         s->committed = offsets_mark(s->offsets);
         set_state(m, s, M_LEAVING);
         s->since_ms = now_ms;
         m->conf.effects->leave(m->conf.ctx, slot);
-    } else if (s->paused && s->state == M_HELD && !offsets_full(s->offsets)) {
-        s->paused = false;
-        m->conf.effects->pause(m->conf.ctx, slot, false);
+    } else {
+        minder_flow(m, slot);
     }
     free(t);
+}
+
+void minder_released(struct minder_core *m, uint32_t slot, bool may_commit, int64_t now_ms)
+{
+    struct mslot *s = slot_of(m, slot);
+    if (!s || (s->state != M_HELD && s->state != M_JOINING))
+        return;
+    if (!may_commit && s->state == M_HELD)
+        s->committed = offsets_mark(s->offsets), s->commit_ms = now_ms; /* nothing to say any more */
+    leave(m, slot, s, now_ms);
 }
 
 void minder_lease(struct minder_core *m, int64_t now_ms)

@@ -22,15 +22,16 @@ struct minder_effects { /* called from within the inputs below; none may call ba
     void (*join)(void *ctx, uint32_t slot);
     void (*leave)(void *ctx, uint32_t slot); /* answered by minder_gone(), now or later */
     void (*commit)(void *ctx, uint32_t slot, int64_t next);
-    void (*pause)(void *ctx, uint32_t slot, bool paused); /* no record comes while paused, from the next one on */
+    void (*pause)(void *ctx, uint32_t slot,
+                  bool paused); /* no record comes while paused, from the next one on */
     /* part: FX_BY_KEY or a number. Copied by the callee. tag 0: no report wanted. value.n == 0: tombstone. */
     void (*send)(void *ctx, uint16_t topic, int32_t part, struct slice key, struct slice value, uint64_t tag);
 };
 
-enum minder_group { /* what a group's description says; our own membership included */
-    MINDER_UNKNOWN, /* not described, rebalancing: says nothing */
-    MINDER_EMPTY,
-    MINDER_MEMBERS,
+enum minder_group {                 /* what a group's description says; our own membership included */
+                    MINDER_UNKNOWN, /* not described, rebalancing: says nothing */
+                    MINDER_EMPTY,
+                    MINDER_MEMBERS,
 };
 
 struct minder_conf {
@@ -49,6 +50,8 @@ bool minder_watches(const struct minder_core *, uint32_t slot); /* its group sho
 void minder_described(struct minder_core *, uint32_t slot, enum minder_group, int64_t now_ms);
 /* We have the slot and read it from `next` on. */
 void minder_assigned(struct minder_core *, uint32_t slot, int64_t next, int64_t now_ms);
+/* Somebody else is about to get it, or (may_commit false) has: we leave. */
+void minder_released(struct minder_core *, uint32_t slot, bool may_commit, int64_t now_ms);
 /* We are out of the group: after leave(), or because it was lost. */
 void minder_gone(struct minder_core *, uint32_t slot, int64_t now_ms);
 void minder_record(struct minder_core *, uint32_t slot, const struct record *, int64_t now_ms);

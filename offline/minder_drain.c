@@ -11,9 +11,11 @@
 
 #define SWEEP_MAX     1000 /* tombstones at a time */
 #define UNPACK_BUDGET (16 << 20)
+#define IN_FLIGHT     4096 /* bounces without a report, per slot; a record may go over it */
 
 METRIC_COUNTER(bounced, "parley_offline_minder_bounced_total", "Messages of dead edges handed back.");
-METRIC_COUNTER(bad_records, "parley_offline_minder_bad_total", "Delivery records of dead edges that were not readable.");
+METRIC_COUNTER(bad_records, "parley_offline_minder_bad_total",
+               "Delivery records of dead edges that were not readable.");
 
 struct mtag *minder_take_tag(struct minder_core *m, uint64_t tag)
 {
@@ -24,11 +26,22 @@ struct mtag *minder_take_tag(struct minder_core *m, uint64_t tag)
     return t;
 }
 
+void minder_flow(struct minder_core *m, uint32_t slot)
+{
+    struct mslot *s = &m->slots[slot];
+    if (s->state != M_HELD)
+        return;
+    bool full = offsets_full(s->offsets) || s->in_flight >= (s->paused ? IN_FLIGHT / 2 : IN_FLIGHT);
+    if (full == s->paused)
+        return;
+    s->paused = full;
+    m->conf.effects->pause(m->conf.ctx, slot, full);
+}
+
 void minder_forget_tags(struct minder_core *m, uint32_t slot)
 {
     struct mtag *t, *next;
-    HASH_ITER(hh, m->tags, t, next)
-    {
+    HASH_ITER (hh, m->tags, t, next) {
         if (slot != UINT32_MAX && t->slot != slot)
             continue;
         HASH_DEL(m->tags, t);
@@ -44,6 +57,7 @@ static uint64_t new_tag(struct minder_core *m, uint32_t slot, ticket held)
     t->tag = ++m->last_tag;
     t->slot = slot;
     t->ticket = held;
+    m->slots[slot].in_flight++;
     HASH_ADD(hh, m->tags, tag, sizeof t->tag, t);
     return t->tag;
 }
@@ -132,11 +146,15 @@ static void bounce(struct minder_core *m, uint32_t slot, const struct session *t
 }
 
 /* The recipients are named in the item, or known to the presence view. */
-static bool recipient(const struct minder_core *m, uint32_t slot, uint64_t epoch, const Im__DeliverItem *it, size_t i,
-                      struct session *out)
+static bool recipient(const struct minder_core *m, uint32_t slot, uint64_t epoch, const Im__DeliverItem *it,
+                      size_t i, struct session *out)
 {
-    if (it->users.len == it->n_handles * ID_SIZE && it->n_devices == it->n_handles && it->n_logins == it->n_handles) {
-        *out = (struct session){.device = it->devices[i], .slot = slot, .epoch = epoch, .handle = it->handles[i],
+    if (it->users.len == it->n_handles * ID_SIZE && it->n_devices == it->n_handles &&
+        it->n_logins == it->n_handles) {
+        *out = (struct session){.device = it->devices[i],
+                                .slot = slot,
+                                .epoch = epoch,
+                                .handle = it->handles[i],
                                 .login_offset = it->logins[i]};
         memcpy(out->user.b, it->users.data + i * ID_SIZE, ID_SIZE);
         return true;
@@ -174,8 +192,5 @@ void minder_record(struct minder_core *m, uint32_t slot, const struct record *re
         }
     }
     offsets_drop(s->offsets, held);
-    if (offsets_full(s->offsets) && !s->paused) {
-        s->paused = true;
-        m->conf.effects->pause(m->conf.ctx, slot, true);
-    }
+    minder_flow(m, slot);
 }

@@ -11,13 +11,14 @@ enum mstate { M_AWAY, M_JOINING, M_HELD, M_LEAVING };
 
 struct mslot {
     enum mstate state;
-    int64_t delay_ms;          /* of this worker before joining */
-    int64_t want, claim;       /* of the lease view, as acted upon */
-    int64_t want_ms;           /* when the last WANT was seen */
-    uint32_t empty;            /* descriptions in a row without members */
+    int64_t delay_ms;    /* of this worker before joining */
+    int64_t want, claim; /* of the lease view, as acted upon */
+    int64_t want_ms;     /* when the last WANT was seen */
+    uint32_t empty;      /* descriptions in a row without members */
     int64_t empty_ms, since_ms, left_ms, commit_ms, sweep_ms;
-    struct offsets *offsets;   /* M_HELD */
+    struct offsets *offsets; /* M_HELD */
     int64_t committed;
+    uint32_t in_flight; /* sends without a report */
     bool paused;
 };
 
@@ -40,7 +41,9 @@ struct minder_core {
 
 struct mtag *minder_take_tag(struct minder_core *, uint64_t tag); /* the caller frees it; NULL: forgotten */
 void minder_forget_tags(struct minder_core *, uint32_t slot);     /* UINT32_MAX: all */
-void minder_expire(struct minder_core *, uint32_t slot); /* ends the epoch that the slot is claimed under, if any */
-void minder_sweep(struct minder_core *, uint32_t slot);  /* dead sessions leave im.presence */
+void minder_expire(struct minder_core *,
+                   uint32_t slot); /* ends the epoch that the slot is claimed under, if any */
+void minder_sweep(struct minder_core *, uint32_t slot); /* dead sessions leave im.presence */
+void minder_flow(struct minder_core *, uint32_t slot);  /* pauses and resumes */
 
 #endif

@@ -3,12 +3,18 @@
 #include "common/base/metrics.h"
 #include "offline/state.h"
 
-#define VARINT_MAX        10
-#define CURSOR_MAX        (2 + 2 + ID_SIZE + 2 * (1 + VARINT_MAX))
+#define VARINT_MAX 10
+#define CURSOR_MAX (2 + 2 + ID_SIZE + 2 * (1 + VARINT_MAX))
 
 METRIC_COUNTER(pages, "parley_offline_pages_total", "Pages of queued messages sent.");
 
-enum { TAG_ITEM = 1 << 3 | 2, TAG_NEXT = 2 << 3, TAG_MORE = 3 << 3, TAG_REST = 4 << 3, TAG_CURSOR = 5 << 3 | 2 };
+enum {
+    TAG_ITEM = 1 << 3 | 2,
+    TAG_NEXT = 2 << 3,
+    TAG_MORE = 3 << 3,
+    TAG_REST = 4 << 3,
+    TAG_CURSOR = 5 << 3 | 2
+};
 enum { TAG_CURSOR_CONV = 1 << 3 | 2, TAG_CURSOR_FROM = 2 << 3, TAG_CURSOR_UPTO = 3 << 3 };
 
 struct picked {
@@ -19,7 +25,8 @@ struct picked {
 
 /* Goes through the queue in order. With `want`: names the items that are not in memory, within the batch's budget.
  * Without: collects what is in memory, and ends the page where something is not. */
-static struct picked pick(struct offline *o, const struct queue *q, const struct page_ask *ask, struct want *want)
+static struct picked pick(struct offline *o, const struct queue *q, const struct page_ask *ask,
+                          struct want *want)
 {
     uint64_t limit = ask->limit ? ask->limit : (uint64_t)o->settings->page_items;
     struct picked p = {.next = ask->after};
@@ -89,8 +96,9 @@ static uint8_t *put_cursor(uint8_t *p, const struct range *r)
     return put_bytes(p, TAG_CURSOR, m, (size_t)(end - m));
 }
 
-static void send_frame(struct offline *o, const struct queue *q, const struct picked *p, const struct session *to,
-                       uint32_t seq_id, const struct range *cursors, size_t n_cursors, struct fx *fx)
+static void send_frame(struct offline *o, const struct queue *q, const struct picked *p,
+                       const struct session *to, uint32_t seq_id, const struct range *cursors,
+                       size_t n_cursors, struct fx *fx)
 {
     size_t room = p->bytes + p->n * (1 + VARINT_MAX) + n_cursors * CURSOR_MAX + 32;
     uint8_t *start = fx_alloc(fx, room), *at = start;
@@ -105,8 +113,10 @@ static void send_frame(struct offline *o, const struct queue *q, const struct pi
     at = put_number(at, TAG_REST, q->rest_in_history);
     for (size_t i = 0; i < n_cursors; i++)
         at = put_cursor(at, &cursors[i]);
-    struct deliver_item item = {.kind = IM__ITEM_KIND__ITEM_REPLY, .frame_type = IM__FRAME_TYPE__PULL_OFFLINE_RSP,
-                                .seq_id = seq_id, .payload = slice_of(start, (size_t)(at - start))};
+    struct deliver_item item = {.kind = IM__ITEM_KIND__ITEM_REPLY,
+                                .frame_type = IM__FRAME_TYPE__PULL_OFFLINE_RSP,
+                                .seq_id = seq_id,
+                                .payload = slice_of(start, (size_t)(at - start))};
     deliver_add(o->out, fx, &item, to, 1);
     metric_add(&pages, 1);
 }

@@ -13,7 +13,8 @@ enum core_rc off_pull(struct offline *o, const struct offrec *r, struct fx *fx)
     if (lease_over(o->lease, to.slot, to.epoch))
         return CORE_OK;
     struct page_ask ask = {.after = b->after, .limit = b->limit, .conv = codec_id(b->conversation)};
-    const struct cursors *c = id_is_zero(ask.conv) ? NULL : rows_cursors(o, r->user, to.device, cursors_bucket(ask.conv));
+    const struct cursors *c =
+        id_is_zero(ask.conv) ? NULL : rows_cursors(o, r->user, to.device, cursors_bucket(ask.conv));
     const struct range *range = c ? cursors_find(c, ask.conv) : NULL;
     page_send(o, q, &ask, &to, b->seq_id, range, range ? 1 : 0, fx);
     return CORE_OK;

@@ -126,8 +126,8 @@ void queue_append(struct queue *q, const struct entry *e, struct fx *fx)
         repack(q, fx);
 }
 
-static size_t remove_from(struct queue *q, struct segment *s, queue_match_fn *match, queue_gone_fn *gone, void *ctx,
-                          struct fx *fx)
+static size_t remove_from(struct queue *q, struct segment *s, queue_match_fn *match, queue_gone_fn *gone,
+                          void *ctx, struct fx *fx)
 {
     uint16_t kept = 0;
     for (uint16_t k = 0; k < s->n; k++) {

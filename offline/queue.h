@@ -18,7 +18,8 @@
 struct entry {
     struct id16 conv;
     uint64_t seq;
-    uint64_t pos; /* (offset in im.offline + 1) << 16 | place in the record: ascending, the same at every rebuild */
+    uint64_t
+        pos; /* (offset in im.offline + 1) << 16 | place in the record: ascending, the same at every rebuild */
     uint32_t bytes;
 };
 
@@ -34,11 +35,12 @@ struct queue {
     struct row row; /* of the core's cache; must be first */
     struct id16 user;
     uint32_t device;
-    bool dirty;             /* on the core's list of rows to put */
+    bool dirty; /* on the core's list of rows to put */
     bool header_dirty;
     struct session session; /* of the highest login seen */
-    uint64_t login, ended;  /* the highest login seen, and the highest that is known to be over; live: login > ended */
-    bool rest_in_history;   /* older ones went over the cap */
+    uint64_t login,
+        ended; /* the highest login seen, and the highest that is known to be over; live: login > ended */
+    bool rest_in_history; /* older ones went over the cap */
     uint32_t next_segment;
     size_t n_segments, n_missing;
     struct segment **segments; /* ascending by number; never an empty one */
@@ -55,7 +57,7 @@ void queue_free(struct queue *);
 size_t queue_memory(const struct queue *);
 
 const struct entry *queue_find(const struct queue *, struct id16 conv, uint64_t seq); /* NULL: not in it */
-uint64_t queue_last(const struct queue *); /* highest position; 0: empty */
+uint64_t queue_last(const struct queue *);                            /* highest position; 0: empty */
 void queue_append(struct queue *, const struct entry *, struct fx *); /* its position is above all others */
 
 /* Removes what `match` says and deletes the item rows; `gone` (may be NULL) hears of each. Returns how many. */
@@ -69,7 +71,8 @@ void queue_flush(struct queue *, struct bytes *scratch, struct fx *);
 void queue_erase(struct queue *, struct fx *);
 
 void queue_pack(const struct queue *, struct bytes *out); /* the header */
-int queue_unpack(struct queue *, struct slice); /* the header; -EBADMSG, -ENOTSUP; segments are then missing */
+int queue_unpack(struct queue *,
+                 struct slice); /* the header; -EBADMSG, -ENOTSUP; segments are then missing */
 int queue_unpack_segment(struct queue *, uint32_t no, struct slice);
 
 #endif

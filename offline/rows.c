@@ -147,7 +147,8 @@ void rows_touch_cursors(struct offline *o, struct cursors *c)
     touch(o, &c->row, &c->dirty);
 }
 
-void rows_add_item(struct offline *o, const struct queue *q, uint64_t pos, struct slice payload, struct fx *fx)
+void rows_add_item(struct offline *o, const struct queue *q, uint64_t pos, struct slice payload,
+                   struct fx *fx)
 {
     uint8_t key[QUEUE_ITEM_KEY];
     queue_item_key(q, pos, key);

@@ -79,8 +79,8 @@ void queue_over(struct offline *, struct queue *, uint64_t login); /* sessions u
 /* page.c */
 struct page_ask {
     uint64_t after;
-    uint32_t limit;      /* 0: the settings' */
-    struct id16 conv;    /* zero: all */
+    uint32_t limit;   /* 0: the settings' */
+    struct id16 conv; /* zero: all */
 };
 size_t page_pick(struct offline *, const struct queue *, const struct page_ask *, struct want *); /* plan() */
 void page_send(struct offline *, const struct queue *, const struct page_ask *, const struct session *to,
@@ -91,7 +91,8 @@ size_t page_cursors(struct offline *, const struct queue *, const struct session
 
 static inline bool lease_over(const struct lease *lease, uint32_t slot, uint64_t epoch)
 {
-    const struct lease_slot *s = lease_get(lease, slot); /* a claim that this view has not seen yet is no end */
+    const struct lease_slot *s =
+        lease_get(lease, slot); /* a claim that this view has not seen yet is no end */
     return !s || (int64_t)epoch < s->claim || (int64_t)epoch <= s->ended;
 }
 

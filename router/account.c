@@ -72,8 +72,8 @@ struct account_device *account_device_at(struct account *a, const struct session
     return NULL;
 }
 
-struct account_device *account_add_device(struct account *a, uint32_t number, const char *id, const char *class,
-                                          int64_t added_at)
+struct account_device *account_add_device(struct account *a, uint32_t number, const char *id,
+                                          const char *class, int64_t added_at)
 {
     struct account_device *d = account_device(a, number);
     if (d)

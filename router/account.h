@@ -20,7 +20,7 @@ struct account_device {
     char id[DEVICE_ID_MAX + 1];
     char class[DEVICE_CLASS_MAX + 1];
     int64_t added_at; /* offset in im.inbound of the login that made it */
-    bool on;          /* `session` is set: it logged in and did not end. Its edge may still be gone: see lease.h */
+    bool on; /* `session` is set: it logged in and did not end. Its edge may still be gone: see lease.h */
     struct session session;
     /* Found at a rebuild: an earlier session that `session` replaced without anybody having been told yet. */
     bool has_stale;
@@ -49,12 +49,12 @@ void account_free(struct account *); /* not for one that a rowcache owns */
 size_t account_bytes(const struct account *);
 
 void account_set_verifier(struct account *, struct slice);
-struct account_device *account_device(struct account *, uint32_t number);       /* NULL: none */
-struct account_device *account_device_by_id(struct account *, const char *id); /* NULL: none */
+struct account_device *account_device(struct account *, uint32_t number);                     /* NULL: none */
+struct account_device *account_device_by_id(struct account *, const char *id);                /* NULL: none */
 struct account_device *account_device_at(struct account *, const struct session *connection); /* NULL: none */
 /* With this number, or the one that exists already. */
-struct account_device *account_add_device(struct account *, uint32_t number, const char *id, const char *class,
-                                          int64_t added_at);
+struct account_device *account_add_device(struct account *, uint32_t number, const char *id,
+                                          const char *class, int64_t added_at);
 void account_drop_device(struct account *, uint32_t number);
 
 void account_pack(const struct account *, struct bytes *out);

@@ -31,7 +31,8 @@ void announce_devices(struct router *r, const struct account *a, const struct se
 {
     for (size_t i = 0; i < a->n_devices; i++) {
         const struct account_device *d = &a->devices[i];
-        if (d->on && !session_eq(&d->session, but) && !lease_over(r->lease, d->session.slot, d->session.epoch))
+        if (d->on && !session_eq(&d->session, but) &&
+            !lease_over(r->lease, d->session.slot, d->session.epoch))
             announce_presence(r, a, &d->session, at, fx);
     }
 }
@@ -47,8 +48,8 @@ void announce_kick(struct router *r, const struct session *s, Im__Code code, str
 {
     if (lease_over(r->lease, s->slot, s->epoch))
         return;
-    uint8_t payload[64], key[4] = {(uint8_t)(s->slot >> 24), (uint8_t)(s->slot >> 16), (uint8_t)(s->slot >> 8),
-                                   (uint8_t)s->slot};
+    uint8_t payload[64], key[4] = {(uint8_t)(s->slot >> 24), (uint8_t)(s->slot >> 16),
+                                   (uint8_t)(s->slot >> 8), (uint8_t)s->slot};
     Im__Kicked kicked = IM__KICKED__INIT;
     kicked.code = code;
     int n = codec_pack_into(&kicked.base, payload, sizeof payload);

@@ -6,16 +6,19 @@
 #include "router/verbs.h"
 
 /* im.presence: the session, with the account's devices as of `at`. */
-void announce_presence(struct router *, const struct account *, const struct session *, int64_t at, struct fx *);
+void announce_presence(struct router *, const struct account *, const struct session *, int64_t at,
+                       struct fx *);
 /* The account's devices changed: its other sessions' presence again, so that whichever of them outlives the others
  * names them all. */
-void announce_devices(struct router *, const struct account *, const struct session *but, int64_t at, struct fx *);
+void announce_devices(struct router *, const struct account *, const struct session *but, int64_t at,
+                      struct fx *);
 /* im.presence: no such session any more. */
 void announce_gone(struct router *, const struct session *, struct fx *);
 /* To the session's edge: tell the client, close. */
 void announce_kick(struct router *, const struct session *, Im__Code, struct fx *);
 /* im.offline */
-void announce_login(struct router *, const struct inbound *, const struct session *, bool new_device, struct fx *);
+void announce_login(struct router *, const struct inbound *, const struct session *, bool new_device,
+                    struct fx *);
 void announce_end(struct router *, const struct session *, struct slice trace, struct fx *);
 
 #endif

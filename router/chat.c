@@ -19,8 +19,10 @@ static void refuse(struct router *r, const struct inbound *in, struct id16 msg_i
     uint8_t payload[PUSH_ACK_MAX];
     struct id16 conv = codec_id(in->m->chat->conversation);
     size_t n = push_refused(in->m->chat->client_seq, msg_id, conv, IM__CODE__SESSION_REVOKED, payload);
-    struct deliver_item item = {.kind = IM__ITEM_KIND__ITEM_EVENT, .frame_type = IM__FRAME_TYPE__MSG_ACK,
-                                .payload = slice_of(payload, n), .trace = in->trace};
+    struct deliver_item item = {.kind = IM__ITEM_KIND__ITEM_EVENT,
+                                .frame_type = IM__FRAME_TYPE__MSG_ACK,
+                                .payload = slice_of(payload, n),
+                                .trace = in->trace};
     metric_add(&refusals, 1);
     router_tell(r, fx, &in->from, &item);
 }
@@ -39,7 +41,7 @@ enum core_rc route_chat(struct router *r, const struct inbound *in, struct fx *f
 
     Im__ConvSettings settings = IM__CONV_SETTINGS__INIT;
     settings.strangers_refused = r->settings->strangers_refused;
-    settings.recall_limit_s = (uint32_t)r->settings->recall_limit_s;
+    settings.recall_limit_s = (uint32_t)(r->settings->recall_limit_ms / 1000);
     settings.group_cap = (uint32_t)r->settings->group_cap;
     Im__Session origin;
     session_to_pb(&in->from, &origin);

@@ -92,8 +92,11 @@ void router_tell(struct router *r, struct fx *fx, const struct session *to, cons
 void router_reply(struct router *r, const struct inbound *in, struct fx *fx, Im__FrameType type,
                   const ProtobufCMessage *m)
 {
-    struct deliver_item item = {.kind = IM__ITEM_KIND__ITEM_REPLY, .frame_type = type, .seq_id = in->m->seq_id,
-                                .payload = codec_pack(fx, m), .trace = in->trace};
+    struct deliver_item item = {.kind = IM__ITEM_KIND__ITEM_REPLY,
+                                .frame_type = type,
+                                .seq_id = in->m->seq_id,
+                                .payload = codec_pack(fx, m),
+                                .trace = in->trace};
     router_tell(r, fx, &in->from, &item);
 }
 
@@ -124,9 +127,12 @@ static enum core_rc core_step(void *ctx, const struct record *rec, int64_t now_m
         router_verb *verb;
         const char *name;
     } verbs[] = {
-        [IM__INBOUND__BODY_REGISTER_] = {route_register, "register"}, [IM__INBOUND__BODY_LOOKUP] = {route_lookup, "lookup"},
-        [IM__INBOUND__BODY_LOGIN] = {route_login, "login"},           [IM__INBOUND__BODY_END] = {route_end, "end"},
-        [IM__INBOUND__BODY_CHAT] = {route_chat, "chat"},              [IM__INBOUND__BODY_PULL] = {route_pull, "pull"},
+        [IM__INBOUND__BODY_REGISTER_] = {route_register, "register"},
+        [IM__INBOUND__BODY_LOOKUP] = {route_lookup, "lookup"},
+        [IM__INBOUND__BODY_LOGIN] = {route_login, "login"},
+        [IM__INBOUND__BODY_END] = {route_end, "end"},
+        [IM__INBOUND__BODY_CHAT] = {route_chat, "chat"},
+        [IM__INBOUND__BODY_PULL] = {route_pull, "pull"},
     };
     struct router *r = ctx;
     struct inbound in;

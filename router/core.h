@@ -21,7 +21,7 @@ struct router_settings {
     int64_t cache_bytes; /* accounts in memory, per partition */
     /* stamped on every conversation record, because they can change its outcome */
     bool strangers_refused;
-    int64_t recall_limit_s;
+    int64_t recall_limit_ms;
     int64_t group_cap;
 };
 

@@ -14,7 +14,8 @@ struct found { /* the device of a login */
     bool changed; /* the account's devices are others than before */
 };
 
-static void send_user(const struct inbound *in, Im__UserKind kind, const struct account_device *d, struct fx *fx)
+static void send_user(const struct inbound *in, Im__UserKind kind, const struct account_device *d,
+                      struct fx *fx)
 {
     const struct account *a = in->account;
     Im__UserRecord u = IM__USER_RECORD__INIT;
@@ -119,13 +120,16 @@ static struct deliver_item verdict(const struct inbound *in, const struct found 
         v.new_device = f->is_new;
         v.token_generation = a->generation;
     }
-    return (struct deliver_item){.kind = IM__ITEM_KIND__ITEM_LOGIN, .frame_type = IM__FRAME_TYPE__LOGIN_RSP,
-                                 .seq_id = in->m->seq_id, .payload = codec_pack(fx, &v.base), .trace = in->trace};
+    return (struct deliver_item){.kind = IM__ITEM_KIND__ITEM_LOGIN,
+                                 .frame_type = IM__FRAME_TYPE__LOGIN_RSP,
+                                 .seq_id = in->m->seq_id,
+                                 .payload = codec_pack(fx, &v.base),
+                                 .trace = in->trace};
 }
 
 /* What makes the new session true, in this order, after the verdict. */
-static void take_over(struct router *r, const struct inbound *in, const struct found *f, const struct session *s,
-                      bool over, struct fx *fx)
+static void take_over(struct router *r, const struct inbound *in, const struct found *f,
+                      const struct session *s, bool over, struct fx *fx)
 {
     struct account *a = in->account;
     struct account_device *d = f->device;

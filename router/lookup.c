@@ -14,8 +14,10 @@ enum core_rc route_lookup(struct router *r, const struct inbound *in, struct fx 
         if (b->want_verifier)
             l.verifier = codec_bytes(slice_of(a->verifier, a->verifier_n));
     }
-    struct deliver_item item = {.kind = IM__ITEM_KIND__ITEM_LOOKUP, .seq_id = in->m->seq_id,
-                                .payload = codec_pack(fx, &l.base), .trace = in->trace};
+    struct deliver_item item = {.kind = IM__ITEM_KIND__ITEM_LOOKUP,
+                                .seq_id = in->m->seq_id,
+                                .payload = codec_pack(fx, &l.base),
+                                .trace = in->trace};
     router_tell(r, fx, &in->from, &item);
     return CORE_OK;
 }

@@ -41,14 +41,12 @@ static void free_pending(struct pending *p)
 void pendings_release(struct pendings *ps)
 {
     struct pending *p, *next;
-    HASH_ITER(hh, ps->by_tag, p, next)
-    {
+    HASH_ITER (hh, ps->by_tag, p, next) {
         HASH_DEL(ps->by_tag, p);
         free_pending(p);
     }
     struct pending_user *u, *next_user;
-    HASH_ITER(hh, ps->users, u, next_user)
-    {
+    HASH_ITER (hh, ps->users, u, next_user) {
         HASH_DEL(ps->users, u);
         free(u);
     }

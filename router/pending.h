@@ -21,8 +21,8 @@ void pendings_release(struct pendings *);
 
 uint64_t pending_open(struct pendings *, struct id16 user); /* the tag for the verdict */
 /* message NULL: a tombstone. key is at most 16 bytes; topics are keyed unless `part` says where. */
-void pending_send(struct pendings *, struct fx *, struct id16 user, uint16_t topic, int32_t part, struct slice key,
-                  const ProtobufCMessage *message);
+void pending_send(struct pendings *, struct fx *, struct id16 user, uint16_t topic, int32_t part,
+                  struct slice key, const ProtobufCMessage *message);
 void pending_sent(struct pendings *, uint64_t tag, struct fx *); /* from core_ops.sent, when it was SENT_OK */
 
 #endif

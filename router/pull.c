@@ -24,6 +24,7 @@ enum core_rc route_pull(struct router *r, const struct inbound *in, struct fx *f
     rec.trace = in->m->trace;
     rec.body_case = IM__OFFLINE_RECORD__BODY_PULL;
     rec.pull = &pull;
-    pending_send(&r->pendings, fx, in->account->user, T_OFFLINE, FX_BY_KEY, slice_id(&in->account->user), &rec.base);
+    pending_send(&r->pendings, fx, in->account->user, T_OFFLINE, FX_BY_KEY, slice_id(&in->account->user),
+                 &rec.base);
     return CORE_OK;
 }

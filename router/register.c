@@ -36,8 +36,8 @@ enum core_rc route_register(struct router *r, const struct inbound *in, struct f
     struct account *a = in->account;
     char login[LOGIN_MAX + 1];
     if (login_normalise(b->login, strlen(b->login), login) || strcmp(login, b->login) != 0 ||
-        !id_eq(id_user(login), a->user) || strlen(b->display_name) > DISPLAY_NAME_MAX || b->verifier.len == 0 ||
-        b->verifier.len > CODEC_VERIFIER_MAX)
+        !id_eq(id_user(login), a->user) || strlen(b->display_name) > DISPLAY_NAME_MAX ||
+        b->verifier.len == 0 || b->verifier.len > CODEC_VERIFIER_MAX)
         return CORE_POISON;
 
     bool again = a->exists && a->registered_part == in->rec->part && a->registered_at == in->rec->offset;

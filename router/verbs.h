@@ -49,7 +49,8 @@ static inline bool lease_over(const struct lease *lease, uint32_t slot, uint64_t
 
 void router_put(struct router *, struct account *, struct fx *); /* the row as it is now */
 /* A client message as the answer to the frame. */
-void router_reply(struct router *, const struct inbound *, struct fx *, Im__FrameType, const ProtobufCMessage *);
+void router_reply(struct router *, const struct inbound *, struct fx *, Im__FrameType,
+                  const ProtobufCMessage *);
 /* An item of any kind to one session; nothing when its epoch is over. */
 void router_tell(struct router *, struct fx *, const struct session *to, const struct deliver_item *);
 

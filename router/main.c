@@ -1,0 +1,94 @@
+/* parley-router: judges logins and turns what clients send into records of the right topic.
+ *
+ * reads    im.inbound (group parley-router); im.lease as a view; at a recovery im.user, im.vault, im.presence
+ * writes   im.conversation, im.user, im.vault, im.presence, im.offline, im.deliver.<slot>, im.dlq
+ * keeps    one row per account in Redis; makes them again from im.user, im.vault and im.presence
+ * commits  when its output is acked and the rows are in Redis */
+#include "common/im/worker.h"
+#include "router/core.h"
+#include "router/recover.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct settings {
+    struct router_settings core;
+    struct deploy_settings deploy;
+};
+
+static const struct conf_def router_defs[] = {
+    CONF_SIZE("router.cache", struct router_settings, cache_bytes, "32MiB", 1 << 20, 1LL << 36,
+              "Accounts kept in memory, per partition; further ones are read from Redis."),
+    CONF_BOOL("conversation.strangers_refused", struct router_settings, strangers_refused, "false",
+              "Only people who are connected may write to each other; stamped on each message."),
+    CONF_MS("conversation.recall_limit", struct router_settings, recall_limit_ms, "2m", 0, 86400000,
+            "How long a message can be recalled; stamped on each message."),
+    CONF_INT("conversation.group_cap", struct router_settings, group_cap, "10000", 2, 1000000,
+             "Members of a group at most; stamped on each message."),
+};
+
+struct process {
+    struct worker worker;
+    struct worker_conf conf;
+    struct recover recover;
+};
+
+static const uint16_t inputs[] = {T_INBOUND};
+static const uint16_t outputs[] = {T_CONVERSATION, T_USER, T_VAULT, T_PRESENCE, T_OFFLINE};
+
+static int init(struct daemon_run *run)
+{
+    const struct settings *s = run->settings;
+    struct process *p = run->state = calloc(1, sizeof *p);
+    if (!p)
+        return -ENOMEM;
+    p->recover.worker = &p->worker;
+    p->conf = (struct worker_conf){
+        .name = "router",
+        .group = GROUP_ROUTER,
+        .inputs = inputs,
+        .n_inputs = ARRAY_LEN(inputs),
+        .outputs = outputs,
+        .n_outputs = ARRAY_LEN(outputs),
+        .ops = &router_core,
+        .rebuild = recover_decl(&p->recover),
+        .ctx = p,
+    };
+    return worker_init(&p->worker, run, &p->conf, &s->deploy, &s->core);
+}
+
+static void drain(struct daemon_run *run)
+{
+    worker_drain(&((struct process *)run->state)->worker);
+}
+
+static void fini(struct daemon_run *run)
+{
+    struct process *p = run->state;
+    if (!p)
+        return;
+    worker_release(&p->worker);
+    recover_release(&p->recover);
+    free(p);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct conf_table tables[] = {CONF_TABLE(router_defs, struct settings, core),
+                                               DEPLOY_TABLE(struct settings, deploy)};
+    return daemon_main(
+        argc, argv,
+        &(struct daemon){
+            .name = "router",
+            .summary = "judges logins and turns what clients send into records of the right topic",
+            .examples = "  parley-router --config parley.json   # as many as there are partitions\n",
+            .http = "127.0.0.1:9102",
+            .tables = tables,
+            .n_tables = ARRAY_LEN(tables),
+            .settings_size = sizeof(struct settings),
+            .sections = deploy_sections,
+            .init = init,
+            .drain = drain,
+            .fini = fini,
+        });
+}
