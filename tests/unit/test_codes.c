@@ -4,6 +4,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -29,8 +30,32 @@ static void every_code_has_a_row(void **state)
     assert_string_equal(code_cause(7), "");
 }
 
+/* The page is made from the table; a change without `tools/make-errors` shows here. */
+static void the_page_is_fresh(void **state)
+{
+    (void)state;
+    static char page[65536];
+    FILE *f = fopen("docs/errors.md", "r");
+    assert_non_null(f);
+    page[fread(page, 1, sizeof page - 1, f)] = '\0';
+    fclose(f);
+    size_t n;
+    const struct code *c = codes_all(&n);
+    for (size_t i = 0; i < n; i++) {
+        char row[1024];
+        if (c[i].number == 0)
+            continue;
+        snprintf(row, sizeof row, "\n| %u | `%s` | %s | %s |\n", c[i].number, c[i].name, c[i].cause,
+                 c[i].fix);
+        if (!strstr(page, row))
+            print_error("stale: run tools/make-errors: %s", row);
+        assert_non_null(strstr(page, row));
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_code_has_a_row)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_code_has_a_row),
+                                       cmocka_unit_test(the_page_is_fresh)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
