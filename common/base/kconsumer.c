@@ -261,7 +261,7 @@ void kconsumer_free(struct kconsumer *c)
         loop_timer_stop(c->loop, &c->retry);
     }
     while (c->commits)
-        kc_commit_unlink(c->commits);
+        kc_commit_end(c->commits, -ESTALE);
     if (c->group_queue)
         rd_kafka_queue_destroy(c->group_queue);
     if (c->events)

@@ -64,6 +64,6 @@ void kc_lookup(struct kconsumer *);
 void kc_lookup_again(struct timer *);
 void kc_lookup_done(struct kconsumer *, rd_kafka_event_t *);
 void kc_commit_done(rd_kafka_event_t *);
-void kc_commit_unlink(struct kc_commit *);
+void kc_commit_end(struct kc_commit *, int rc);
 
 #endif

@@ -112,7 +112,7 @@ static int commit_errno(const rd_kafka_event_t *ev)
     return kconf_errno(err) == -EAGAIN ? -EAGAIN : -ESTALE;
 }
 
-void kc_commit_unlink(struct kc_commit *m)
+static void commit_unlink(struct kc_commit *m)
 {
     *m->prev = m->next;
     if (m->next)
@@ -141,18 +141,22 @@ int kconsumer_commit(struct kconsumer *c, const struct kpart *parts, size_t n, k
     rd_kafka_topic_partition_list_destroy(list);
     if (!err)
         return 0;
-    kc_commit_unlink(m);
+    commit_unlink(m);
     return kconf_errno(err);
+}
+
+void kc_commit_end(struct kc_commit *m, int rc)
+{
+    kcommit_fn *done = m->done;
+    void *ctx = m->ctx;
+    commit_unlink(m);
+    if (done)
+        done(ctx, rc);
 }
 
 void kc_commit_done(rd_kafka_event_t *ev)
 {
     struct kc_commit *m = rd_kafka_event_opaque(ev);
-    if (!m)
-        return;
-    kcommit_fn *done = m->done;
-    void *ctx = m->ctx;
-    kc_commit_unlink(m);
-    if (done)
-        done(ctx, commit_errno(ev));
+    if (m)
+        kc_commit_end(m, commit_errno(ev));
 }

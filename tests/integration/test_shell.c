@@ -1,0 +1,312 @@
+/* The shell against a real broker and, where rows matter, a real Redis: PARLEY_KAFKA, PARLEY_REDIS. */
+#include "common/base/clock.h"
+#include "common/base/kadmin.h"
+#include "common/base/kproducer.h"
+#include "common/base/loop.h"
+#include "common/base/rand.h"
+#include "common/base/shell.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define WAIT_MS 30000
+#define PARTS   2
+enum { T_IN, T_IN2, T_OUT, T_DLQ, N_TOPICS };
+
+static struct loop *loop;
+static struct kadmin *admin;
+static struct kconf kafka;
+static char prefix[32];
+
+#define WAIT_UNTIL(cond)                                   \
+    do {                                                   \
+        int64_t end_ = clock_mono_ms() + WAIT_MS;          \
+        while (!(cond)) {                                  \
+            if (clock_mono_ms() > end_)                    \
+                fail_msg("waited too long for %s", #cond); \
+            assert_int_equal(loop_turn(loop, 20), 0);      \
+        }                                                  \
+    } while (0)
+
+struct setup {
+    char names[N_TOPICS][64], group[64];
+    struct ktopic topics[N_TOPICS];
+};
+
+static const uint16_t inputs[] = {T_IN, T_IN2};
+static const uint16_t outputs[] = {T_OUT};
+
+static void make_setup(struct setup *s, const char *what)
+{
+    static const char *const short_names[] = {"in", "in2", "out", "dlq"};
+    int64_t zero[PARTS] = {0};
+    snprintf(s->group, sizeof s->group, "%s-%s-g", prefix, what);
+    for (int i = 0; i < N_TOPICS; i++) {
+        snprintf(s->names[i], sizeof s->names[i], "%s-%s-%s", prefix, what, short_names[i]);
+        s->topics[i] = (struct ktopic){s->names[i], PARTS};
+        assert_int_equal(kadmin_create_topic(admin, s->names[i], PARTS, 1, NULL, 0), 0);
+    }
+    for (int i = T_IN; i <= T_IN2; i++)
+        assert_int_equal(kadmin_commit_offsets(admin, s->group, s->names[i], zero, PARTS), 0);
+}
+
+/* ---- a core that passes records on; "bad" is poison, "stop" stops ---- */
+struct pass {
+    int64_t next[2];
+    int records, closed;
+};
+
+static void *pass_open(const struct core_open *o)
+{
+    struct pass *p = calloc(1, sizeof *p);
+    p->next[0] = o->next[0];
+    return p;
+}
+
+static enum core_rc pass_step(void *core, const struct record *r, int64_t now, struct fx *fx)
+{
+    struct pass *p = core;
+    (void)now;
+    p->records++;
+    if (r->value.n == 3 && !memcmp(r->value.p, "bad", 3))
+        return CORE_POISON;
+    if (r->value.n == 4 && !memcmp(r->value.p, "stop", 4))
+        return CORE_STOP;
+    fx_send_at(fx, T_OUT, r->part, r->key, r->value, 0);
+    return CORE_OK;
+}
+
+static void pass_close(void *core)
+{
+    free(core);
+}
+
+static const struct core_ops pass_ops = {.open = pass_open, .step = pass_step, .close = pass_close};
+
+static struct slice dead_letter(void *ctx, const struct shell_dead *d, struct fx *fx)
+{
+    (void)ctx;
+    char *p = fx_alloc(fx, 128);
+    int n =
+        snprintf(p, 128, "%s/%d/%lld %s", d->topic, d->record->part, (long long)d->record->offset, d->error);
+    return (struct slice){p, (size_t)n};
+}
+
+static struct shell_decl declare(struct setup *s, struct store *store, size_t n_inputs)
+{
+    return (struct shell_decl){.name = "pass",
+                               .group = s->group,
+                               .kafka = kafka,
+                               .topics = s->topics,
+                               .n_topics = N_TOPICS,
+                               .inputs = inputs,
+                               .n_inputs = n_inputs,
+                               .outputs = outputs,
+                               .n_outputs = 1,
+                               .ops = &pass_ops,
+                               .store = store,
+                               .dlq_topic = T_DLQ,
+                               .dead_letter = dead_letter};
+}
+
+static void count(void *ctx)
+{
+    ++*(int *)ctx;
+}
+
+static void stop(struct shell *s)
+{
+    int done = 0;
+    shell_stop(s, count, &done);
+    WAIT_UNTIL(done);
+    shell_free(s);
+}
+
+static struct kproducer *producer(struct setup *s)
+{
+    struct kproducer *p = kproducer_new(
+        loop, &(struct kproducer_conf){.kafka = kafka, .topics = s->topics, .n_topics = N_TOPICS});
+    WAIT_UNTIL(kproducer_ready(p));
+    return p;
+}
+
+static void put(struct kproducer *p, uint16_t topic, int32_t part, const char *value)
+{
+    while (kproducer_send(p, topic, part, (struct slice){"k", 1}, (struct slice){value, strlen(value)},
+                          NULL) < 0)
+        assert_int_equal(loop_turn(loop, 5), 0);
+}
+
+static int64_t end_of(struct setup *s, uint16_t topic, int32_t part)
+{
+    int64_t low = 0, high = 0;
+    assert_int_equal(kadmin_watermarks(admin, s->names[topic], part, &low, &high), 0);
+    return high;
+}
+
+static void passes_everything_on_in_order(void **state)
+{
+    (void)state;
+    struct setup s;
+    make_setup(&s, "pass");
+    struct store *store = store_none_new(loop);
+    struct shell_decl d = declare(&s, store, 2);
+    struct kproducer *p = producer(&s);
+    char v[16];
+    for (int i = 0; i < 20000; i++) {
+        snprintf(v, sizeof v, "%d", i);
+        put(p, T_IN, i % PARTS, v);
+    }
+    put(p, T_IN2, 1, "other");
+    struct shell *sh = shell_new(loop, &d);
+    WAIT_UNTIL(end_of(&s, T_OUT, 0) == 10000 && end_of(&s, T_OUT, 1) == 10001);
+    stop(sh);
+    int64_t got[PARTS];
+    assert_int_equal(kadmin_group_offsets(admin, s.group, s.names[T_IN], got, PARTS), 0);
+    assert_int_equal(got[0], 10000);
+    assert_int_equal(got[1], 10000);
+    assert_int_equal(kadmin_group_offsets(admin, s.group, s.names[T_IN2], got, PARTS), 0);
+    assert_int_equal(got[1], 1);
+    kproducer_free(p, 1000);
+    store_free(store);
+}
+
+static void resumes_where_it_stopped(void **state)
+{
+    (void)state;
+    struct setup s;
+    make_setup(&s, "resume");
+    struct store *store = store_none_new(loop);
+    struct shell_decl d = declare(&s, store, 1);
+    struct kproducer *p = producer(&s);
+    for (int round = 1; round <= 3; round++) {
+        struct shell *sh = shell_new(loop, &d);
+        for (int i = 0; i < 100; i++)
+            put(p, T_IN, 0, "x");
+        WAIT_UNTIL(end_of(&s, T_OUT, 0) >= 100 * round);
+        stop(sh);
+        assert_int_equal(end_of(&s, T_OUT, 0), 100 * round);
+    }
+    kproducer_free(p, 1000);
+    store_free(store);
+}
+
+static void poison_goes_to_the_dead_letters(void **state)
+{
+    (void)state;
+    struct setup s;
+    make_setup(&s, "poison");
+    struct store *store = store_none_new(loop);
+    struct shell_decl d = declare(&s, store, 1);
+    struct kproducer *p = producer(&s);
+    put(p, T_IN, 0, "a");
+    put(p, T_IN, 0, "bad");
+    put(p, T_IN, 0, "b");
+    struct shell *sh = shell_new(loop, &d);
+    WAIT_UNTIL(end_of(&s, T_OUT, 0) == 2 && end_of(&s, T_DLQ, 0) + end_of(&s, T_DLQ, 1) == 1);
+    stop(sh);
+    kproducer_free(p, 1000);
+    store_free(store);
+}
+
+static void a_stop_halts_one_partition_only(void **state)
+{
+    (void)state;
+    struct setup s;
+    make_setup(&s, "stop");
+    struct store *store = store_none_new(loop);
+    struct shell_decl d = declare(&s, store, 1);
+    struct kproducer *p = producer(&s);
+    put(p, T_IN, 0, "a");
+    put(p, T_IN, 0, "stop");
+    put(p, T_IN, 0, "never");
+    struct shell *sh = shell_new(loop, &d);
+    struct shell_stats st;
+    WAIT_UNTIL((shell_stats(sh, &st), st.halted == 1));
+    for (int i = 0; i < 10; i++)
+        put(p, T_IN, 1, "x");
+    WAIT_UNTIL(end_of(&s, T_OUT, 1) == 10);
+    assert_int_equal(end_of(&s, T_OUT, 0), 1);
+    stop(sh);
+    int64_t got[PARTS];
+    assert_int_equal(kadmin_group_offsets(admin, s.group, s.names[T_IN], got, PARTS), 0);
+    assert_int_equal(got[0], 1); /* up to, not past, where it stopped */
+    assert_int_equal(got[1], 10);
+    kproducer_free(p, 1000);
+    store_free(store);
+}
+
+static void two_shells_share_and_take_over(void **state)
+{
+    (void)state;
+    struct setup s;
+    make_setup(&s, "two");
+    struct store *store = store_none_new(loop);
+    struct shell_decl d = declare(&s, store, 2);
+    struct kproducer *p = producer(&s);
+    struct shell *a = shell_new(loop, &d), *b = shell_new(loop, &d);
+    struct shell_stats sa, sb;
+    WAIT_UNTIL((shell_stats(a, &sa), shell_stats(b, &sb), sa.parts == 1 && sb.parts == 1));
+    for (int i = 0; i < 2000; i++)
+        put(p, T_IN, i % PARTS, "x");
+    WAIT_UNTIL(end_of(&s, T_OUT, 0) >= 1000 && end_of(&s, T_OUT, 1) >= 1000);
+    stop(b);
+    for (int i = 0; i < 2000; i++)
+        put(p, T_IN, i % PARTS, "x");
+    WAIT_UNTIL(end_of(&s, T_OUT, 0) >= 2000 && end_of(&s, T_OUT, 1) >= 2000);
+    stop(a);
+    assert_int_equal(end_of(&s, T_OUT, 0) + end_of(&s, T_OUT, 1), 4000);
+    kproducer_free(p, 1000);
+    store_free(store);
+}
+
+static void nothing_committed_halts(void **state)
+{
+    (void)state;
+    struct setup s;
+    make_setup(&s, "none");
+    snprintf(s.group, sizeof s.group, "%s-other-group", prefix);
+    struct store *store = store_none_new(loop);
+    struct shell_decl d = declare(&s, store, 1);
+    struct shell *sh = shell_new(loop, &d);
+    struct shell_stats st;
+    WAIT_UNTIL((shell_stats(sh, &st), st.halted == 2));
+    stop(sh);
+    store_free(store);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    const char *bootstrap = getenv("PARLEY_KAFKA");
+    if (!bootstrap) {
+        print_error("PARLEY_KAFKA is not set: run the integration tests with tools/servers\n");
+        return -1;
+    }
+    kafka = (struct kconf){.bootstrap = bootstrap, .client_id = "test-shell"};
+    snprintf(prefix, sizeof prefix, "t%08x", (unsigned)rand_u64());
+    admin = kadmin_new(&kafka, 10000);
+    return loop_new(&loop) || !admin ? -1 : 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    kadmin_free(admin);
+    loop_free(loop);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(passes_everything_on_in_order),   cmocka_unit_test(resumes_where_it_stopped),
+        cmocka_unit_test(poison_goes_to_the_dead_letters), cmocka_unit_test(a_stop_halts_one_partition_only),
+        cmocka_unit_test(two_shells_share_and_take_over),  cmocka_unit_test(nothing_committed_halts),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
