@@ -89,7 +89,8 @@ static bool feed(struct conns *k, struct sock *s, const uint8_t *p, size_t n)
             break;
         if (rc != FRAME_READY) {
             edge_core_bad_frame(k->core, conn,
-                                rc == FRAME_TOO_LARGE ? IM__CODE__FRAME_TOO_LARGE : IM__CODE__FRAME_TOO_SHORT, f.seq_id);
+                                rc == FRAME_TOO_LARGE ? IM__CODE__FRAME_TOO_LARGE : IM__CODE__FRAME_TOO_SHORT,
+                                f.seq_id);
             return false;
         }
         going = edge_core_frame(k->core, conn, f.type, f.seq_id, f.payload);

@@ -15,8 +15,8 @@ struct conns;
 struct conns_setup {
     struct loop *loop;
     uint32_t max_frame;
-    uint32_t pause, cut; /* bytes of output */
-    void (*freed)(void *ctx); /* a descriptor was closed; may be NULL */
+    uint32_t pause, cut;         /* bytes of output */
+    void (*freed)(void *ctx);    /* a descriptor was closed; may be NULL */
     void (*entering)(void *ctx); /* before each call into the core: tell it the time */
     void *ctx;
 };
@@ -28,7 +28,8 @@ void conns_core(struct conns *, struct edge_core *); /* whom to feed; before the
 /* Takes the socket over (closes it when the core does not want it). */
 void conns_add(struct conns *, int fd, uint64_t address);
 /* The core's orders, see edge_out. */
-void conns_write(struct conns *, uint32_t conn, uint16_t type, uint32_t seq_id, struct slice payload, struct buf *);
+void conns_write(struct conns *, uint32_t conn, uint16_t type, uint32_t seq_id, struct slice payload,
+                 struct buf *);
 void conns_close(struct conns *, uint32_t conn, enum edge_cut);
 void conns_pause(struct conns *, uint32_t conn, bool paused);
 void conns_stall(struct conns *, bool stalled); /* read nobody: the producer is full */

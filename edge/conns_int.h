@@ -9,15 +9,15 @@
 
 enum {
     SOCK_USED = 1,
-    SOCK_PAUSED = 2,    /* by the core */
-    SOCK_BEHIND = 4,    /* its output is over the limit */
-    SOCK_PARKED = 8,    /* readable, but the producer is full */
-    SOCK_CLOSING = 16,  /* the core is done with it */
-    SOCK_DIRTY = 32,    /* in the list of sockets to look at */
+    SOCK_PAUSED = 2,   /* by the core */
+    SOCK_BEHIND = 4,   /* its output is over the limit */
+    SOCK_PARKED = 8,   /* readable, but the producer is full */
+    SOCK_CLOSING = 16, /* the core is done with it */
+    SOCK_DIRTY = 32,   /* in the list of sockets to look at */
     SOCK_WANTS_OUT = 64,
-    SOCK_FEED = 128,    /* was resumed with input in hand */
-    SOCK_SLOW = 256,    /* over the cap: the core is told in the hook */
-    SOCK_DEAD = 512     /* writing failed */
+    SOCK_FEED = 128, /* was resumed with input in hand */
+    SOCK_SLOW = 256, /* over the cap: the core is told in the hook */
+    SOCK_DEAD = 512  /* writing failed */
 };
 
 struct inbuf {

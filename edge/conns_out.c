@@ -85,7 +85,8 @@ void conns_stall(struct conns *k, bool stalled)
 }
 
 /* ---- the core's orders ---- */
-void conns_write(struct conns *k, uint32_t conn, uint16_t type, uint32_t seq_id, struct slice payload, struct buf *owner)
+void conns_write(struct conns *k, uint32_t conn, uint16_t type, uint32_t seq_id, struct slice payload,
+                 struct buf *owner)
 {
     struct sock *s = conns_sock(k, conn);
     if (!s || s->flags & (SOCK_DEAD | SOCK_CLOSING))

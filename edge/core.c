@@ -169,7 +169,8 @@ uint32_t edge_core_accept(struct edge_core *e, uint64_t address, uint16_t *why)
         *why = IM__CODE__SHUTTING_DOWN;
     else if (!e->claimed)
         *why = IM__CODE__BUSY;
-    else if (e->stats.connections >= e->lim.max_conns || !(a = addresses_get(e->addresses, address, edge_ms32(e))) ||
+    else if (e->stats.connections >= e->lim.max_conns ||
+             !(a = addresses_get(e->addresses, address, edge_ms32(e))) ||
              a->conns >= e->lim.conns_per_address)
         *why = IM__CODE__TOO_MANY_CONNECTIONS;
     else if (!e->free_conn && !more_conns(e))
@@ -243,7 +244,8 @@ static verb_fn *verb_of(uint16_t type)
     }
 }
 
-static void dispatch(struct edge_core *e, struct econn *c, uint16_t type, uint32_t seq_id, struct slice payload)
+static void dispatch(struct edge_core *e, struct econn *c, uint16_t type, uint32_t seq_id,
+                     struct slice payload)
 {
     const struct frame_type *ft = frame_type(type);
     verb_fn *verb = verb_of(type);
@@ -269,8 +271,7 @@ static void dispatch(struct edge_core *e, struct econn *c, uint16_t type, uint32
     }
     struct arena_protobuf pb;
     ProtobufCMessage *m = NULL;
-    struct validity v =
-        validate_decode(type, payload, edge_allocator(e, &pb, 16384 + 4 * payload.n), &m);
+    struct validity v = validate_decode(type, payload, edge_allocator(e, &pb, 16384 + 4 * payload.n), &m);
     if (v.code != IM__CODE__OK) {
         edge_error(e, c, seq_id, v.code, v.field, 0);
         return;

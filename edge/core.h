@@ -22,17 +22,17 @@ struct secrets;
 
 #define EDGE_NO_CONN UINT32_MAX
 
-enum edge_cut { /* why a connection ended; also the label of its metric */
-    EDGE_CUT_CLIENT,  /* it closed, or logged out */
-    EDGE_CUT_BAD,     /* frames that cannot be read */
-    EDGE_CUT_SLOW,    /* too much output, or too many pushes, behind */
-    EDGE_CUT_SILENT,  /* idle, or pushes unconfirmed for too long */
-    EDGE_CUT_LOGIN,   /* did not log in in time */
-    EDGE_CUT_KICKED,  /* replaced or revoked */
-    EDGE_CUT_LEASE,   /* the slot is lost */
-    EDGE_CUT_DRAIN,   /* the edge is going */
-    EDGE_CUT_LOG,     /* a send's fate is not known */
-    EDGE_CUTS
+enum edge_cut {                  /* why a connection ended; also the label of its metric */
+                EDGE_CUT_CLIENT, /* it closed, or logged out */
+                EDGE_CUT_BAD,    /* frames that cannot be read */
+                EDGE_CUT_SLOW,   /* too much output, or too many pushes, behind */
+                EDGE_CUT_SILENT, /* idle, or pushes unconfirmed for too long */
+                EDGE_CUT_LOGIN,  /* did not log in in time */
+                EDGE_CUT_KICKED, /* replaced or revoked */
+                EDGE_CUT_LEASE,  /* the slot is lost */
+                EDGE_CUT_DRAIN,  /* the edge is going */
+                EDGE_CUT_LOG,    /* a send's fate is not known */
+                EDGE_CUTS
 };
 
 enum edge_job_kind {
@@ -43,19 +43,22 @@ enum edge_job_kind {
 struct edge_out {
     /* A whole frame for the connection, written at the end of the turn. payload lies in `owner` (take a reference) or,
      * owner == NULL, is copied. */
-    void (*write)(void *ctx, uint32_t conn, uint16_t type, uint32_t seq_id, struct slice payload, struct buf *owner);
+    void (*write)(void *ctx, uint32_t conn, uint16_t type, uint32_t seq_id, struct slice payload,
+                  struct buf *owner);
     /* No more frames go in. The shell writes what is pending (for a bounded time), closes, then edge_core_gone(). */
     void (*close)(void *ctx, uint32_t conn, enum edge_cut why);
-    void (*pause)(void *ctx, uint32_t conn, bool paused); /* keep bytes that were read; feed nothing until resumed */
+    void (*pause)(void *ctx, uint32_t conn,
+                  bool paused); /* keep bytes that were read; feed nothing until resumed */
     /* Partition by murmur2 of `place`. value.n == 0: tombstone. False: the queue is full, nothing was taken. The report
      * comes later through edge_core_sent(), never from inside. tag 0: no report wanted. */
-    bool (*produce)(void *ctx, uint16_t topic, struct slice place, struct slice key, struct slice value, uint64_t tag);
+    bool (*produce)(void *ctx, uint16_t topic, struct slice place, struct slice key, struct slice value,
+                    uint64_t tag);
     /* False: too many waiting. Everything is copied (and wiped); the answer is edge_core_job(). */
     bool (*job)(void *ctx, enum edge_job_kind, uint64_t tag, struct id16 user, struct slice password,
                 struct slice sealed);
-    void (*commit)(void *ctx, int64_t next); /* the slot's position; failures end in edge_core_lost() */
+    void (*commit)(void *ctx, int64_t next);  /* the slot's position; failures end in edge_core_lost() */
     void (*lost)(void *ctx, const char *why); /* the core saw that the slot is somebody else's: give it up */
-    void (*ack_us)(void *ctx, int64_t us);   /* a send was acked that long after it was read; may be NULL */
+    void (*ack_us)(void *ctx, int64_t us);    /* a send was acked that long after it was read; may be NULL */
 };
 
 struct edge_limits {              /* 0: the default in brackets */
@@ -94,8 +97,9 @@ void edge_core_now(struct edge_core *, int64_t mono_us, int64_t wall_us);
 void edge_core_tick(struct edge_core *);
 
 /* ---- the slot ---- */
-void edge_core_claimed(struct edge_core *, uint32_t slot, uint64_t epoch, int64_t next); /* next: committed position */
-void edge_core_lost(struct edge_core *); /* closes every connection, forgets everything that was owed */
+void edge_core_claimed(struct edge_core *, uint32_t slot, uint64_t epoch,
+                       int64_t next);          /* next: committed position */
+void edge_core_lost(struct edge_core *);       /* closes every connection, forgets everything that was owed */
 bool edge_core_full(const struct edge_core *); /* feed no delivery record now; ask again next turn */
 /* Duplicates and gaps are fine, offsets ascend. */
 void edge_core_deliver(struct edge_core *, int64_t offset, struct slice value);
@@ -118,9 +122,11 @@ void edge_core_sent(struct edge_core *, uint64_t tag, enum sent, int64_t offset)
 void edge_core_job(struct edge_core *, uint64_t tag, bool ok, struct slice sealed);
 
 /* ---- operation ---- */
-void edge_core_busy(struct edge_core *, bool busy);     /* the router is too far behind: refuse sends */
-void edge_core_drain(struct edge_core *, int64_t grace_ms); /* GOAWAY; whoever is still there after grace_ms is cut */
-bool edge_core_drained(const struct edge_core *);       /* no connection, nothing to be reported: commit and leave */
+void edge_core_busy(struct edge_core *, bool busy); /* the router is too far behind: refuse sends */
+void edge_core_drain(struct edge_core *,
+                     int64_t grace_ms); /* GOAWAY; whoever is still there after grace_ms is cut */
+bool edge_core_drained(
+    const struct edge_core *); /* no connection, nothing to be reported: commit and leave */
 
 struct edge_stats {
     uint32_t connections, sessions, unconfirmed, in_flight, outbox;

@@ -61,7 +61,8 @@ static void push(const struct arrival *a, const Im__DeliverItem *it)
             continue;
         }
         if (!item)
-            item = edge_must(ditem_new(it->kind, codec_id(it->conversation), it->seq, codec_slice(it->payload)));
+            item =
+                edge_must(ditem_new(it->kind, codec_id(it->conversation), it->seq, codec_slice(it->payload)));
         uint32_t n = delivery_push(e->delivery, &c->d, a->t, item, e->now_ms);
         if (!n) { /* the caps: this one goes the way of what it did not confirm */
             edge_kicked(e, c, IM__CODE__SLOW_READER);
@@ -108,7 +109,10 @@ static void on_verdict(struct edge_core *e, struct econn *c, const Im__DeliverIt
         e->stats.bad_records++;
         return;
     }
-    if (c->state == C_LOGIN && c->pend && c->pend->stage == P_VERDICT && id_eq(codec_id(v->user), c->user))
+    /* A repeated verdict may be of an earlier attempt on the same connection. */
+    if (c->state == C_LOGIN && c->pend && c->pend->stage == P_VERDICT && id_eq(codec_id(v->user), c->user) &&
+        it->seq_id == c->pend->seq_id &&
+        (c->pend->login_at < 0 || (uint64_t)c->pend->login_at == v->login_offset))
         verb_login_verdict(e, c, v);
 }
 
@@ -134,7 +138,8 @@ static void direct(const struct arrival *a, const Im__DeliverItem *it)
     for (size_t i = 0; a->ours && i < it->n_handles; i++) {
         struct econn *c = edge_by_handle(e, it->handles[i]);
         if (!c || c->state == C_CLOSING ||
-            (c->state == C_SESSION && detailed(it) && !id_is_zero(user_at(it, i)) && !id_eq(user_at(it, i), c->user))) {
+            (c->state == C_SESSION && detailed(it) && !id_is_zero(user_at(it, i)) &&
+             !id_eq(user_at(it, i), c->user))) {
             e->stats.late++;
             continue;
         }

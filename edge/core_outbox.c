@@ -41,8 +41,8 @@ static void append(struct edge_core *e, struct outrec *r)
     e->stats.outbox++;
 }
 
-void edge_outbox(struct edge_core *e, uint16_t topic, struct id16 place, struct slice key, const ProtobufCMessage *m,
-                 const ticket *tickets, size_t n)
+void edge_outbox(struct edge_core *e, uint16_t topic, struct id16 place, struct slice key,
+                 const ProtobufCMessage *m, const ticket *tickets, size_t n)
 {
     size_t size = protobuf_c_message_get_packed_size(m);
     struct outrec *r = edge_must(calloc(1, sizeof *r + size));

@@ -33,8 +33,8 @@ static void flight_free(struct edge_core *e, struct flight *f)
     e->stats.in_flight--;
 }
 
-void edge_inbound(struct edge_core *e, const struct econn *c, bool with_user, uint32_t seq_id, Im__Inbound *in,
-                  Im__Session *pb, struct session *me)
+void edge_inbound(struct edge_core *e, const struct econn *c, bool with_user, uint32_t seq_id,
+                  Im__Inbound *in, Im__Session *pb, struct session *me)
 {
     edge_me(e, c, me);
     if (!with_user)
@@ -46,7 +46,8 @@ void edge_inbound(struct edge_core *e, const struct econn *c, bool with_user, ui
     in->edge_time_us = e->wall_us;
 }
 
-bool edge_produce(struct edge_core *e, struct econn *c, struct id16 key, const Im__Inbound *in, struct flight *about)
+bool edge_produce(struct edge_core *e, struct econn *c, struct id16 key, const Im__Inbound *in,
+                  struct flight *about)
 {
     size_t n = im__inbound__get_packed_size(in);
     uint8_t *p = arena_alloc(e->arena, n);
@@ -110,7 +111,6 @@ static void failed(struct edge_core *e, struct econn *c, const struct flight *f,
 
 void edge_core_sent(struct edge_core *e, uint64_t tag, enum sent sent, int64_t offset)
 {
-    (void)offset;
     if (tag & TAG_OUTBOX) {
         edge_outbox_sent(e, tag & ~TAG_OUTBOX, sent);
         arena_reset(e->arena);
@@ -128,5 +128,7 @@ void edge_core_sent(struct edge_core *e, uint64_t tag, enum sent sent, int64_t o
         verb_chat_sent(e, c, &f, sent);
     else if (sent != SENT_OK)
         failed(e, c, &f, sent);
+    else if (f.type == IM__FRAME_TYPE__LOGIN_REQ && c->pend && c->pend->stage == P_VERDICT)
+        c->pend->login_at = offset;
     arena_reset(e->arena);
 }

@@ -13,7 +13,7 @@ bool edge_pend(struct edge_core *e, struct econn *c, uint16_t type, uint32_t seq
         edge_error(e, c, seq_id, IM__CODE__BUSY, NULL, 1000);
         return false;
     }
-    *p = (struct pend){.type = type, .seq_id = seq_id, .until_ms = INT64_MAX, .frame = frame};
+    *p = (struct pend){.type = type, .seq_id = seq_id, .until_ms = INT64_MAX, .login_at = -1, .frame = frame};
     p->purpose = ++e->next_purpose;
     c->pend = p;
     c->paused = true;
@@ -83,8 +83,8 @@ static void cut_item(void *ctx, ticket t, const struct ditem *it)
 static void write_end(struct edge_core *e, struct econn *c, enum edge_cut why)
 {
     static const uint16_t codes[EDGE_CUTS] = {
-        [EDGE_CUT_SLOW] = IM__CODE__SLOW_READER,     [EDGE_CUT_SILENT] = IM__CODE__IDLE_TIMEOUT,
-        [EDGE_CUT_LOGIN] = IM__CODE__LOGIN_TIMEOUT,  [EDGE_CUT_KICKED] = IM__CODE__SESSION_REPLACED,
+        [EDGE_CUT_SLOW] = IM__CODE__SLOW_READER,    [EDGE_CUT_SILENT] = IM__CODE__IDLE_TIMEOUT,
+        [EDGE_CUT_LOGIN] = IM__CODE__LOGIN_TIMEOUT, [EDGE_CUT_KICKED] = IM__CODE__SESSION_REPLACED,
         [EDGE_CUT_DRAIN] = IM__CODE__SHUTTING_DOWN,
     };
     Im__Inbound in = IM__INBOUND__INIT;

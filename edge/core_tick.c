@@ -28,7 +28,8 @@ void edge_arm(struct edge_core *e, struct econn *c)
         wait = c->pend->until_ms - e->now_ms;
     if (wait < 1)
         wait = 1;
-    timer_start(e->wheel, &c->timer, wait + e->now_ms - e->wheel_ms); /* the wheel's time is that of the last tick */
+    timer_start(e->wheel, &c->timer,
+                wait + e->now_ms - e->wheel_ms); /* the wheel's time is that of the last tick */
 }
 
 static void pend_late(struct edge_core *e, struct econn *c)

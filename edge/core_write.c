@@ -3,7 +3,8 @@
 
 #include "common/im/codes.h"
 
-void edge_write(struct edge_core *e, struct econn *c, uint16_t type, uint32_t seq_id, const ProtobufCMessage *m)
+void edge_write(struct edge_core *e, struct econn *c, uint16_t type, uint32_t seq_id,
+                const ProtobufCMessage *m)
 {
     size_t n = protobuf_c_message_get_packed_size(m);
     uint8_t *p = edge_must(arena_alloc(e->arena, n));

@@ -33,7 +33,8 @@ void delivery_free(struct delivery *);
 /* The slot's window; every connection has been cut (or forgotten) before. Borrowed; NULL: none. */
 void delivery_reset(struct delivery *, struct offsets *);
 
-struct buf *ditem_new(uint32_t kind, struct id16 conv, uint64_t seq, struct slice payload); /* NULL: no memory */
+struct buf *ditem_new(uint32_t kind, struct id16 conv, uint64_t seq,
+                      struct slice payload); /* NULL: no memory */
 static inline const struct ditem *ditem_of(const struct buf *b)
 {
     return (const struct ditem *)(const void *)b->data;
@@ -53,7 +54,8 @@ static inline uint32_t delivery_count(const struct dconn *c)
 {
     return c->sent - c->confirmed;
 }
-int64_t delivery_oldest_ms(const struct delivery *, const struct dconn *); /* INT64_MAX: nothing unconfirmed */
-uint32_t delivery_total(const struct delivery *);                         /* pushes held, over all connections */
+int64_t delivery_oldest_ms(const struct delivery *,
+                           const struct dconn *); /* INT64_MAX: nothing unconfirmed */
+uint32_t delivery_total(const struct delivery *); /* pushes held, over all connections */
 
 #endif

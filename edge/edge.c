@@ -145,7 +145,8 @@ static void topics_ready(void *ctx)
 
 static bool on_loopback(const char *listen)
 {
-    return strncmp(listen, "127.", 4) == 0 || strncmp(listen, "localhost", 9) == 0 || strncmp(listen, "[::1]", 5) == 0;
+    return strncmp(listen, "127.", 4) == 0 || strncmp(listen, "localhost", 9) == 0 ||
+           strncmp(listen, "[::1]", 5) == 0;
 }
 
 static int open_port(struct edge *e)
@@ -155,7 +156,8 @@ static int open_port(struct edge *e)
     e->listener.ctx = e;
     int rc = listener_open(&e->listener, e->run->loop, s->listen);
     if (rc) {
-        log_error("clients' address cannot be used; see edge.listen", log_str("listen", s->listen), log_err(rc));
+        log_error("clients' address cannot be used; see edge.listen", log_str("listen", s->listen),
+                  log_err(rc));
         return rc;
     }
     const char *colon = strrchr(s->listen, ':');

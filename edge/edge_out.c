@@ -8,9 +8,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define CHUNK    1024
+#define CHUNK         1024
 #define IN_FLIGHT_MAX 100000u
-#define STALL_AT (IN_FLIGHT_MAX / 4 * 3)
+#define STALL_AT      (IN_FLIGHT_MAX / 4 * 3)
 
 struct edge_send { /* one record in flight; from chunks that are never given back while running */
     struct ksend base;
@@ -60,7 +60,8 @@ static struct edge_send *take(struct edge *e)
     return s;
 }
 
-static bool produce(void *ctx, uint16_t topic, struct slice place, struct slice key, struct slice value, uint64_t tag)
+static bool produce(void *ctx, uint16_t topic, struct slice place, struct slice key, struct slice value,
+                    uint64_t tag)
 {
     struct edge *e = ctx;
     struct edge_send *s = e->producer ? take(e) : NULL;
@@ -70,8 +71,8 @@ static bool produce(void *ctx, uint16_t topic, struct slice place, struct slice 
     int32_t part = topics_partition(e->deploy.topics, topic, place);
     int rc = kproducer_send(e->producer, topic, part, key, value, &s->base);
     if (rc == -EMSGSIZE || rc == -EINVAL) { /* never will be taken: reported from the hook */
-        log_error("a record cannot be written", log_str("topic", topics_name(e->deploy.topics, topic)), log_err(rc),
-                  log_uint("bytes", value.n));
+        log_error("a record cannot be written", log_str("topic", topics_name(e->deploy.topics, topic)),
+                  log_err(rc), log_uint("bytes", value.n));
         s->next = e->failed;
         e->failed = s;
         loop_again(e->run->loop);

@@ -34,8 +34,8 @@ static void hash(struct job *j)
 static void verify(struct job *j)
 {
     char text[PASSWORD_HASH_SIZE] = "";
-    int n = j->sealed_n ? secret_open(j->secrets, j->user, (struct slice){j->sealed, j->sealed_n}, (uint8_t *)text,
-                                      sizeof text - 1)
+    int n = j->sealed_n ? secret_open(j->secrets, j->user, (struct slice){j->sealed, j->sealed_n},
+                                      (uint8_t *)text, sizeof text - 1)
                         : -1;
     if (n > 0)
         text[n] = 0;

@@ -13,7 +13,8 @@ struct known *known_new(uint32_t max); /* NULL: no memory */
 void known_free(struct known *);
 /* The login name, "" when only the id is known; NULL: not known. Valid until the next known_add(). */
 const char *known_get(struct known *, struct id16 user, int64_t now_ms);
-void known_add(struct known *, struct id16 user, const char *login, int64_t until_ms); /* INT64_MAX: for ever */
+void known_add(struct known *, struct id16 user, const char *login,
+               int64_t until_ms); /* INT64_MAX: for ever */
 uint32_t known_count(const struct known *);
 
 #endif

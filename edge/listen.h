@@ -10,7 +10,8 @@ struct listener {
     struct loop_fd watch;
     struct timer retry;
     bool open, starved;
-    void (*accepted)(void *ctx, int fd, uint64_t address); /* non-blocking, TCP_NODELAY and keepalive are set */
+    void (*accepted)(void *ctx, int fd,
+                     uint64_t address); /* non-blocking, TCP_NODELAY and keepalive are set */
     void *ctx;
 };
 

@@ -18,7 +18,8 @@ struct output { /* in the connection; all zero: nothing waits */
 };
 
 /* owner NULL: payload is copied whatever its size. False: no memory, the stream is broken, close it. */
-bool MUST_CHECK output_frame(struct output *, uint16_t type, uint32_t seq_id, struct slice payload, struct buf *owner);
+bool MUST_CHECK output_frame(struct output *, uint16_t type, uint32_t seq_id, struct slice payload,
+                             struct buf *owner);
 /* Writes what the socket takes, in one writev as a rule. Bytes written; -EAGAIN; other errors: the socket is dead. */
 int output_flush(struct output *, int fd);
 void output_clear(struct output *);

@@ -45,7 +45,8 @@ bool slot_say(struct slot *s, Im__LeaseKind kind)
     int n = codec_pack_into(&m.base, value, sizeof value);
     if (n < 0)
         return false;
-    int rc = kproducer_send(s->producer, T_LEASE, 0, slice_of(key, sizeof key), slice_of(value, (size_t)n), &s->send);
+    int rc = kproducer_send(s->producer, T_LEASE, 0, slice_of(key, sizeof key), slice_of(value, (size_t)n),
+                            &s->send);
     s->sending = rc == 0;
     return rc == 0;
 }

@@ -21,11 +21,11 @@
 
 enum slot_state {
     SLOT_OFF,
-    SLOT_VIEW,   /* reading im.lease to its end */
-    SLOT_PICK,   /* asking who is in the groups, or waiting to ask again */
-    SLOT_WANT,   /* WANT is on its way */
-    SLOT_JOIN,   /* in the group, not assigned */
-    SLOT_CLAIM,  /* assigned, CLAIM is on its way */
+    SLOT_VIEW,  /* reading im.lease to its end */
+    SLOT_PICK,  /* asking who is in the groups, or waiting to ask again */
+    SLOT_WANT,  /* WANT is on its way */
+    SLOT_JOIN,  /* in the group, not assigned */
+    SLOT_CLAIM, /* assigned, CLAIM is on its way */
     SLOT_HELD,
     SLOT_REJOIN, /* held, but the group is being rebalanced */
     SLOT_LEAVE,  /* leaving the group, to start again */
@@ -60,19 +60,19 @@ struct slot { /* visible for edge.c and tests; change it only through the functi
     bool committing, commit_again, paused, describing, sending;
     uint16_t input;
     struct timer timer, commit_timer;
-    int64_t join_ms; /* patience, longer after each failure */
+    int64_t join_ms;  /* patience, longer after each failure */
     int64_t since_ms; /* looking for a slot */
     struct rng rng;
     struct ksend send;
 };
 
 /* The producer must outlive it. -errno. */
-int MUST_CHECK slot_init(struct slot *, struct loop *, struct ready *, const struct deploy *, struct kproducer *,
-                         const char *address, const struct slot_ops *, void *ctx);
+int MUST_CHECK slot_init(struct slot *, struct loop *, struct ready *, const struct deploy *,
+                         struct kproducer *, const char *address, const struct slot_ops *, void *ctx);
 void slot_release(struct slot *); /* frees; leaves the group without ceremony when it is still in it */
 void slot_commit(struct slot *, int64_t next);
 void slot_resume(struct slot *);
-void slot_lost(struct slot *, const char *why); /* somebody else found out */
+void slot_lost(struct slot *, const char *why);   /* somebody else found out */
 void slot_give_back(struct slot *, int64_t next); /* commit, RELEASE, leave; then released() */
 
 #endif

@@ -4,9 +4,9 @@
 
 #include <errno.h>
 
-#define REJOIN_MS   6000 /* as long as the coordinator waits for us */
-#define COMMIT_MS   1000
-#define RELEASE_MS  200
+#define REJOIN_MS  6000 /* as long as the coordinator waits for us */
+#define COMMIT_MS  1000
+#define RELEASE_MS 200
 
 static struct kpart part_of(const struct slot *s, int64_t offset)
 {
@@ -104,7 +104,8 @@ void slot_claimed(struct slot *s, int64_t epoch)
     s->state = SLOT_HELD;
     s->paused = false;
     s->join_ms = 3000;
-    log_info("slot claimed", log_uint("slot", s->slot), log_int("epoch", epoch), log_int("position", s->committed));
+    log_info("slot claimed", log_uint("slot", s->slot), log_int("epoch", epoch),
+             log_int("position", s->committed));
     ready_ok(s->ready, "slot");
     s->ops->claimed(s->ctx, s->slot, (uint64_t)epoch, s->committed);
     kconsumer_start(s->consumer, s->input, 0, s->committed);
@@ -164,13 +165,17 @@ static void on_error(void *ctx, enum kconsumer_error e, const struct kpart *part
         s->ops->fatal(s->ctx, reason);
     } else if (e == KCONSUMER_OUT_OF_RANGE || (e == KCONSUMER_PARTITION && part)) {
         log_error("the slot cannot be read from its position; records may have been lost to retention",
-                  log_uint("slot", s->slot), log_int("position", part ? part->offset : -1), log_str("why", reason));
+                  log_uint("slot", s->slot), log_int("position", part ? part->offset : -1),
+                  log_str("why", reason));
         slot_lost(s, "its position cannot be read");
     }
 }
 
-const struct kconsumer_ops slot_consumer_ops = {
-    .assigned = on_assigned, .revoked = on_revoked, .lost = on_lost, .message = on_message, .error = on_error};
+const struct kconsumer_ops slot_consumer_ops = {.assigned = on_assigned,
+                                                .revoked = on_revoked,
+                                                .lost = on_lost,
+                                                .message = on_message,
+                                                .error = on_error};
 
 /* ---- commits ---- */
 static void commit_now(struct slot *s);

@@ -21,11 +21,12 @@
 #include "edge/handles.h"
 #include "edge/known.h"
 
-#define EDGE_CHUNK      256   /* connections allocated at once */
-#define EDGE_WINDOW_MAX 64    /* unresolved sends */
-#define EDGE_OUTBOX_MAX 65536 /* records that wait to be handed back: then no more delivery records are taken */
-#define EDGE_BOUNCE_N   512   /* items and … */
-#define EDGE_BOUNCE     (256u << 10) /* … bytes per bounce record */
+#define EDGE_CHUNK      256 /* connections allocated at once */
+#define EDGE_WINDOW_MAX 64  /* unresolved sends */
+#define EDGE_OUTBOX_MAX \
+    65536                 /* records that wait to be handed back: then no more delivery records are taken */
+#define EDGE_BOUNCE_N 512 /* items and … */
+#define EDGE_BOUNCE   (256u << 10) /* … bytes per bounce record */
 
 enum conn_state { C_FREE, C_OPEN, C_LOGIN, C_SESSION, C_CLOSING };
 
@@ -36,6 +37,7 @@ struct pend { /* a request that waits; wiped when freed, since it may hold a pas
     uint8_t stage;
     uint32_t seq_id;
     uint32_t purpose; /* matches the answer to the question */
+    int64_t login_at; /* offset of the Inbound.login; -1: not reported yet */
     int64_t until_ms; /* INT64_MAX: the login deadline is enough */
     struct id16 target;
     char login[LOGIN_MAX + 1];
@@ -102,7 +104,7 @@ struct edge_core {
     struct delivery *delivery;
     struct sends *free_sends;
     struct flight *flights;
-    uint32_t flights_cap, free_flight; /* index + 1 */
+    uint32_t flights_cap, free_flight;  /* index + 1 */
     struct outrec *out_head, *out_tail; /* waiting, in order */
     struct outrec *out_flying;
     uint32_t out_waiting;
@@ -117,11 +119,13 @@ static inline uint32_t edge_ms32(const struct edge_core *e)
     return (uint32_t)(e->now_ms - e->start_ms);
 }
 ProtobufCAllocator *edge_allocator(struct edge_core *, struct arena_protobuf *, size_t budget);
-__attribute__((returns_nonnull)) void *edge_must(void *); /* out of memory where nothing can be undone: abort */
+__attribute__((returns_nonnull)) void *edge_must(
+    void *); /* out of memory where nothing can be undone: abort */
 
 /* core_write.c: frames to clients */
 void edge_write(struct edge_core *, struct econn *, uint16_t type, uint32_t seq_id, const ProtobufCMessage *);
-void edge_error(struct edge_core *, struct econn *, uint32_t seq_id, Im__Code, const char *field, uint32_t retry_ms);
+void edge_error(struct edge_core *, struct econn *, uint32_t seq_id, Im__Code, const char *field,
+                uint32_t retry_ms);
 void edge_kicked(struct edge_core *, struct econn *, Im__Code);
 void edge_login_rsp(struct edge_core *, struct econn *, uint32_t seq_id, Im__Code, uint32_t retry_ms);
 
@@ -136,15 +140,16 @@ void edge_me(const struct edge_core *, const struct econn *, struct session *); 
 
 /* core_produce.c: records to the log */
 /* Packs and produces; the report comes to verb_*_sent by `type`. False: queue full, nothing taken. */
-bool edge_produce(struct edge_core *, struct econn *, struct id16 key, const Im__Inbound *, struct flight *about);
+bool edge_produce(struct edge_core *, struct econn *, struct id16 key, const Im__Inbound *,
+                  struct flight *about);
 void edge_inbound(struct edge_core *, const struct econn *, bool with_user, uint32_t seq_id, Im__Inbound *,
                   Im__Session *, struct session *);
 bool edge_lookup(struct edge_core *, struct econn *, struct id16 target, bool verifier); /* for conn's pend */
 
 /* core_outbox.c: records that must get into the log, repeated until they are */
 /* Takes over the holds on the tickets. */
-void edge_outbox(struct edge_core *, uint16_t topic, struct id16 place, struct slice key, const ProtobufCMessage *,
-                 const ticket *, size_t n);
+void edge_outbox(struct edge_core *, uint16_t topic, struct id16 place, struct slice key,
+                 const ProtobufCMessage *, const ticket *, size_t n);
 void edge_outbox_sent(struct edge_core *, uint64_t tag, enum sent);
 void edge_outbox_run(struct edge_core *);
 void edge_outbox_forget(struct edge_core *); /* the slot is lost, and the tickets' window with it */
@@ -160,7 +165,8 @@ void edge_bounce_add(struct edge_core *, struct edge_bounce *, ticket, struct id
 void edge_bounce_end(struct edge_core *, struct edge_bounce *);
 
 /* verb_*.c: `payload` is the frame's. They answer, produce or make a pend. */
-typedef void verb_fn(struct edge_core *, struct econn *, uint32_t seq_id, struct slice payload, ProtobufCMessage *);
+typedef void verb_fn(struct edge_core *, struct econn *, uint32_t seq_id, struct slice payload,
+                     ProtobufCMessage *);
 verb_fn verb_register, verb_login, verb_exists, verb_chat, verb_pull, verb_ack, verb_heartbeat, verb_logout;
 /* The answer to the pend's question; NULL: it did not come in time. */
 void verb_login_lookup(struct edge_core *, struct econn *, const Im__LookupReply *);
@@ -169,7 +175,8 @@ void verb_chat_lookup(struct edge_core *, struct econn *, const Im__LookupReply 
 void verb_register_job(struct edge_core *, struct econn *, bool ok, struct slice sealed);
 void verb_login_job(struct edge_core *, struct econn *, bool ok);
 void verb_login_verdict(struct edge_core *, struct econn *, const Im__LoginVerdict *);
-void verb_chat_sent(struct edge_core *, struct econn *, const struct flight *, enum sent); /* econn NULL: gone */
+void verb_chat_sent(struct edge_core *, struct econn *, const struct flight *,
+                    enum sent); /* econn NULL: gone */
 void verb_chat_outcome(struct edge_core *, struct econn *, struct slice msg_ack);
 
 #endif

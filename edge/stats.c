@@ -12,7 +12,8 @@ METRIC_GAUGE(outbox, "parley_edge_outbox", "Bounces, ends and cursors that are n
 METRIC_GAUGE(output, "parley_edge_output_bytes", "Output that sockets have not taken.");
 METRIC_GAUGE(buffers, "parley_edge_input_buffers", "Connections with an incomplete frame.");
 METRIC_GAUGE(slot_gauge, "parley_edge_slot", "The delivery slot that is held; -1: none.");
-METRIC_GAUGE(lag_gauge, "parley_edge_router_lag", "Records of im.inbound the router has not read; -1: not known.");
+METRIC_GAUGE(lag_gauge, "parley_edge_router_lag",
+             "Records of im.inbound the router has not read; -1: not known.");
 METRIC_GAUGE(busy_gauge, "parley_edge_busy", "1: sends are refused because the router is too far behind.");
 METRIC_COUNTER(accepted, "parley_edge_accepted_total", "Connections taken.");
 METRIC_COUNTER(frames, "parley_edge_frames_total", "Frames from clients.", "type");

@@ -4,7 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-void verb_ack(struct edge_core *e, struct econn *c, uint32_t seq_id, struct slice payload, ProtobufCMessage *m)
+void verb_ack(struct edge_core *e, struct econn *c, uint32_t seq_id, struct slice payload,
+              ProtobufCMessage *m)
 {
     (void)payload;
     const Im__DeliveryAck *req = (const Im__DeliveryAck *)m;

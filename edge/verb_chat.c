@@ -81,7 +81,8 @@ static void produce(struct edge_core *e, struct econn *c, uint32_t seq_id, const
     }
 }
 
-void verb_chat(struct edge_core *e, struct econn *c, uint32_t seq_id, struct slice payload, ProtobufCMessage *m)
+void verb_chat(struct edge_core *e, struct econn *c, uint32_t seq_id, struct slice payload,
+               ProtobufCMessage *m)
 {
     const Im__SingleChat *req = (const Im__SingleChat *)m;
     char login[LOGIN_MAX + 1] = "";
@@ -133,7 +134,8 @@ void verb_chat_lookup(struct edge_core *e, struct econn *c, const Im__LookupRepl
     }
     const char *login = p->login[0] ? p->login : r ? r->login : "";
     known_add(e->known, p->target, login, r ? INT64_MAX : e->now_ms + TRUST_MS);
-    validate_decode(p->type, buf_slice(p->frame), edge_allocator(e, &pba, 16384 + 4 * (size_t)p->frame->n), &m);
+    validate_decode(p->type, buf_slice(p->frame), edge_allocator(e, &pba, 16384 + 4 * (size_t)p->frame->n),
+                    &m);
     if (m)
         produce(e, c, p->seq_id, (const Im__SingleChat *)m, p->target, login);
     edge_pend_free(e, c);

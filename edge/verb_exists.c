@@ -1,8 +1,8 @@
 /* verb_exists.c: ACCOUNT_EXISTS_REQ: from the cache, else from the account's router. */
 #include "edge/state.h"
 
-static void answer(struct edge_core *e, struct econn *c, uint32_t seq_id, Im__Code code, const struct id16 *user,
-                   const char *login)
+static void answer(struct edge_core *e, struct econn *c, uint32_t seq_id, Im__Code code,
+                   const struct id16 *user, const char *login)
 {
     Im__AccountExistsRsp m = IM__ACCOUNT_EXISTS_RSP__INIT;
     m.code = code;
@@ -13,7 +13,8 @@ static void answer(struct edge_core *e, struct econn *c, uint32_t seq_id, Im__Co
     edge_write(e, c, IM__FRAME_TYPE__ACCOUNT_EXISTS_RSP, seq_id, &m.base);
 }
 
-void verb_exists(struct edge_core *e, struct econn *c, uint32_t seq_id, struct slice payload, ProtobufCMessage *m)
+void verb_exists(struct edge_core *e, struct econn *c, uint32_t seq_id, struct slice payload,
+                 ProtobufCMessage *m)
 {
     const Im__AccountExistsReq *req = (const Im__AccountExistsReq *)m;
     char login[LOGIN_MAX + 1];

@@ -80,7 +80,8 @@ static void by_token(struct edge_core *e, struct econn *c, const Im__LoginReq *r
     ask(e, c, req, &t);
 }
 
-void verb_login(struct edge_core *e, struct econn *c, uint32_t seq_id, struct slice payload, ProtobufCMessage *m)
+void verb_login(struct edge_core *e, struct econn *c, uint32_t seq_id, struct slice payload,
+                ProtobufCMessage *m)
 {
     const Im__LoginReq *req = (const Im__LoginReq *)m;
     struct address *a = address(e, c);
@@ -92,7 +93,7 @@ void verb_login(struct edge_core *e, struct econn *c, uint32_t seq_id, struct sl
     uint32_t wait = a ? ratelimit_look_slow(&a->tries, e->lim.try_every_ms, e->lim.tries, edge_ms32(e)) : 0;
     if (wait || e->busy || e->draining) {
         edge_login_rsp(e, c, seq_id,
-                       wait         ? IM__CODE__TOO_MANY_REQUESTS
+                       wait          ? IM__CODE__TOO_MANY_REQUESTS
                        : e->draining ? IM__CODE__SHUTTING_DOWN
                                      : IM__CODE__BUSY,
                        wait ? wait : 1000);

@@ -1,7 +1,8 @@
 /* verb_pull.c: PULL_OFFLINE_REQ: to the router, on to the offline worker; the page comes back as a reply. */
 #include "edge/state.h"
 
-void verb_pull(struct edge_core *e, struct econn *c, uint32_t seq_id, struct slice payload, ProtobufCMessage *m)
+void verb_pull(struct edge_core *e, struct econn *c, uint32_t seq_id, struct slice payload,
+               ProtobufCMessage *m)
 {
     (void)payload;
     const Im__PullOfflineReq *req = (const Im__PullOfflineReq *)m;

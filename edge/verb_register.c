@@ -1,7 +1,8 @@
 /* verb_register.c: REGISTER_REQ: hash the password, seal it, let the router decide who was first. */
 #include "edge/state.h"
 
-void verb_register(struct edge_core *e, struct econn *c, uint32_t seq_id, struct slice payload, ProtobufCMessage *m)
+void verb_register(struct edge_core *e, struct econn *c, uint32_t seq_id, struct slice payload,
+                   ProtobufCMessage *m)
 {
     const Im__RegisterReq *req = (const Im__RegisterReq *)m;
     char login[LOGIN_MAX + 1];

@@ -18,7 +18,8 @@ static void count(void *ctx, ticket t, const struct ditem *it)
     b->seen[at >> 6] |= bit;
 }
 
-void verb_heartbeat(struct edge_core *e, struct econn *c, uint32_t seq_id, struct slice payload, ProtobufCMessage *m)
+void verb_heartbeat(struct edge_core *e, struct econn *c, uint32_t seq_id, struct slice payload,
+                    ProtobufCMessage *m)
 {
     (void)payload;
     (void)m;
@@ -33,7 +34,8 @@ void verb_heartbeat(struct edge_core *e, struct econn *c, uint32_t seq_id, struc
     edge_write(e, c, IM__FRAME_TYPE__HEARTBEAT, seq_id, &rsp.base);
 }
 
-void verb_logout(struct edge_core *e, struct econn *c, uint32_t seq_id, struct slice payload, ProtobufCMessage *m)
+void verb_logout(struct edge_core *e, struct econn *c, uint32_t seq_id, struct slice payload,
+                 ProtobufCMessage *m)
 {
     (void)payload;
     (void)m;
