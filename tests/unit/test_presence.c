@@ -77,6 +77,10 @@ static void the_latest_login_of_a_device_is_live(void **state)
     assert_false(presence_is_live(p, &old));
     assert_int_equal(presence_devices(p, old.user, &devices), 2);
     assert_string_equal(presence_login(p, old.user), "anna");
+    assert_int_equal(put(p, &other, (uint32_t[]){1, 2, 3}, 3, 300), 0); /* a later list, on another session */
+    assert_int_equal(presence_devices(p, old.user, &devices), 3);
+    assert_int_equal(put(p, &other, two, 2, 150), 0);
+    assert_int_equal(presence_devices(p, old.user, &devices), 2);
     assert_true(session_eq(presence_find(p, 0, 5, 10), &old));
     assert_null(presence_find(p, 0, 5, 12));
     end(p, &new);
