@@ -22,8 +22,8 @@
 enum conv_verdict { CONV_ACCEPTED, CONV_DUPLICATE, CONV_REFUSED };
 
 struct conv_outcome {
-    enum conv_verdict
-        verdict; /* CONV_DUPLICATE: seq and reason are those of the first time; reason != 0: it was refused */
+    /* CONV_DUPLICATE: seq and reason are those of the first time; reason != 0: it was refused then. */
+    enum conv_verdict verdict;
     uint16_t reason; /* a Code of client.proto; 0 when it has a place */
     uint64_t seq;
     int64_t time_ms; /* the conversation's time: the record's, made monotone. For a duplicate: of the first */
