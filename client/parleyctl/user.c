@@ -1,0 +1,90 @@
+/* user.c: makes an account over the wire, as any client does: there is no other way in. */
+#include "client/parleyctl/ctl.h"
+
+#include "client/lib/parley.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct asked {
+    bool done;
+    enum parley_code code;
+    char detail[200];
+};
+
+static void registered(void *ctx, const char *login, enum parley_code code, const char *detail,
+                       const uint8_t *user)
+{
+    struct asked *a = ctx;
+    (void)login, (void)user;
+    a->done = true;
+    a->code = code;
+    snprintf(a->detail, sizeof a->detail, "%s", detail);
+}
+
+static bool done(void *arg)
+{
+    return ((struct asked *)arg)->done;
+}
+
+/* From the file, the environment, else the first line of stdin (piped, or typed without echo). */
+static char *password(const struct ctl *c)
+{
+    const char *env = getenv("PARLEY_PASSWORD");
+    static char line[512];
+    if (!c->password_file && env && *env)
+        return (snprintf(line, sizeof line, "%s", env), line);
+    if (!c->password_file && isatty(STDIN_FILENO)) {
+        const char *typed = getpass("Password for the new account: ");
+        return typed ? (snprintf(line, sizeof line, "%s", typed), line) : NULL;
+    }
+    FILE *f = c->password_file ? fopen(c->password_file, "re") : stdin;
+    if (!f || !fgets(line, sizeof line, f)) {
+        ctl_complain("cannot read a password from %s", c->password_file ? c->password_file : "stdin");
+        return NULL;
+    }
+    if (f != stdin)
+        fclose(f);
+    line[strcspn(line, "\r\n")] = '\0';
+    return line;
+}
+
+int command_user(struct ctl *c, int argc, char **argv)
+{
+    struct asked a = {0};
+    const char *server = getenv("PARLEY_SERVER");
+    if (argc < 3 || argc > 4 || strcmp(argv[1], "add") != 0)
+        return ctl_usage("user add NAME [SHOWN NAME] [--server HOST:PORT] [--password-file F]");
+    struct parley_options o = {.servers = c->server           ? c->server
+                                          : server && *server ? server
+                                                              : "127.0.0.1:7000",
+                               .client = "parleyctl"};
+    struct parley_callbacks cb = {.registered = registered};
+    char *secret = password(c);
+    if (!secret)
+        return CTL_USAGE;
+    struct parley *p = parley_new(&o, &cb, &a);
+    if (!p) {
+        ctl_complain("--server must be host:port[,host:port…]");
+        return CTL_USAGE;
+    }
+    int rc = parley_register(p, argv[2], secret, argc > 3 ? argv[3] : "");
+    explicit_bzero(secret, strlen(secret));
+    if (!rc)
+        rc = parley_wait(p, done, &a, c->timeout_ms > 0 ? c->timeout_ms : 30000);
+    parley_free(p);
+    if (rc) {
+        ctl_complain("no edge answered at %s: %s", o.servers, strerror(-rc));
+        return CTL_FAILED;
+    }
+    if (c->json)
+        ctl_put(json_pack("{ss ss}", "login", argv[2], "code", parley_code_name(a.code)));
+    else if (a.code)
+        ctl_complain("%s: %s (%s)%s%s", argv[2], parley_code_text(a.code), parley_code_name(a.code),
+                     *a.detail ? ": " : "", a.detail);
+    else
+        ctl_say(c, "added %s", argv[2]);
+    return a.code ? CTL_FAILED : CTL_OK;
+}
