@@ -34,7 +34,7 @@ static void registered(void *ctx, const char *login, enum parley_code code, cons
     if (r->s->json)
         put(json_pack("{ss ss}", "login", login, "code", parley_code_name(code)));
     else if (code)
-        complain("%s: %s%s%s", login, parley_code_text(code), *detail ? ": " : "", detail);
+        run_complain(login, code, detail);
     else if (!r->s->quiet)
         fprintf(stderr, "registered %s; now: parley --user %s login\n", login, login);
     run_finish(r, run_exit_of(code));
@@ -70,7 +70,7 @@ static void existence(void *ctx, const char *login, enum parley_code code, bool 
     if (r->s->json)
         put(json_pack("{ss sb ss}", "login", login, "exists", (int)exists, "code", parley_code_name(code)));
     else if (code)
-        complain("%s: %s", login, parley_code_text(code));
+        run_complain(login, code, "");
     else
         puts(exists ? "yes" : "no");
     run_finish(r, code ? run_exit_of(code) : exists ? EXIT_FINE : EXIT_NO);
@@ -144,8 +144,7 @@ static void sent(void *ctx, const struct parley_sent *m)
     if (r->s->json)
         show_sent_json(stdout, m);
     else if (m->stage == PARLEY_NOT_SENT)
-        complain("not sent to %s: %s%s%s", m->to, parley_code_text(m->code), *m->detail ? ": " : "",
-                 m->detail);
+        run_complain(m->to, m->code, m->detail);
     else if (m->stage == PARLEY_SEQUENCED && r->s->wait && !r->s->quiet)
         fprintf(stderr, "sequenced: number %" PRIu64 " of the conversation\n", m->seq);
     else if (!r->s->quiet)

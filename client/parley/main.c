@@ -16,7 +16,7 @@ static const char help[] =
     "  parley                                talk: type, :to bob, :help, :q\n"
     "  parley send bob 'on my way'           from a script; ends when it is durable\n"
     "  date | parley send bob                text from stdin\n"
-    "  parley send --wait bob hello          … when it has its place in the conversation\n"
+    "  parley send --wait sequenced bob hi   … when it has its place in the conversation\n"
     "  parley listen --json | jq .text       one object a line, as messages come\n"
     "  parley exists bob && echo yes\n"
     "\n"
@@ -36,7 +36,8 @@ static const char help[] =
     "      --password-file F  first line is the password; else PARLEY_PASSWORD, else\n"
     "                         it is asked for. Never an argument: others see those\n"
     "      --json             data as JSON, one object a line\n"
-    "  -w, --wait             send: until the message is sequenced, not only accepted\n"
+    "  -w, --wait STAGE       send: accepted (durable; the default) or sequenced (has\n"
+    "                         its place in the conversation)\n"
     "  -n, --count N          listen: end after N messages\n"
     "  -t, --timeout SECONDS  give up after; default 30; listen and chat: never\n"
     "      --no-state         keep nothing in $XDG_STATE_HOME/parley\n"
@@ -72,7 +73,7 @@ static long number(const char *text, const char *option)
     return v;
 }
 
-#define SHORT_OPTIONS "s:u:d:wn:t:qhV"
+#define SHORT_OPTIONS "s:u:d:w:n:t:qhV"
 enum { O_PASSWORD = 256, O_JSON, O_NO_STATE };
 static const struct option options[] = {
     {"server", required_argument, NULL, 's'},
@@ -80,7 +81,7 @@ static const struct option options[] = {
     {"device", required_argument, NULL, 'd'},
     {"password-file", required_argument, NULL, O_PASSWORD},
     {"json", no_argument, NULL, O_JSON},
-    {"wait", no_argument, NULL, 'w'},
+    {"wait", required_argument, NULL, 'w'},
     {"count", required_argument, NULL, 'n'},
     {"timeout", required_argument, NULL, 't'},
     {"no-state", no_argument, NULL, O_NO_STATE},
@@ -109,7 +110,11 @@ static void take(struct settings *s, int o)
         s->json = true;
         break;
     case 'w':
-        s->wait = true;
+        s->wait = !strcmp(optarg, "sequenced");
+        if (!s->wait && strcmp(optarg, "accepted") != 0) {
+            complain("--wait is accepted or sequenced, not \"%s\"", optarg);
+            exit(EXIT_USAGE);
+        }
         break;
     case 'n':
         s->count = number(optarg, "--count");

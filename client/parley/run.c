@@ -55,6 +55,12 @@ int run_exit_of(enum parley_code code)
     }
 }
 
+void run_complain(const char *what, enum parley_code code, const char *detail)
+{
+    complain("%s%s%s (%s)%s%s", what ? what : "", what ? ": " : "", parley_code_text(code),
+             parley_code_name(code), *detail ? ": " : "", detail);
+}
+
 void run_finish(struct run *r, int code)
 {
     r->done = true;
@@ -82,7 +88,7 @@ void run_state(void *ctx, enum parley_state st, enum parley_code why, const char
         }
         password_free(password);
     }
-    complain("%s%s%s", parley_code_text(why), *detail ? ": " : "", detail);
+    run_complain(NULL, why, detail);
     run_finish(r, run_exit_of(why));
 }
 
@@ -92,7 +98,7 @@ static void on_error(void *ctx, enum parley_code code, const char *detail)
     if (code == PARLEY_UNREACHABLE && r->told_away)
         return;
     r->told_away |= code == PARLEY_UNREACHABLE;
-    complain("%s%s%s", parley_code_text(code), *detail ? ": " : "", detail);
+    run_complain(NULL, code, detail);
 }
 
 static void on_kicked(void *ctx, enum parley_code code, const char *detail)

@@ -26,7 +26,9 @@ void run_state(void *run, enum parley_state, enum parley_code why,
                const char *detail);      /* what `state` is by default */
 void run_finish(struct run *, int code); /* done, with this exit code */
 void run_close(struct run *);            /* logs out if logged in, frees */
-int run_exit_of(enum parley_code);       /* the exit code that fits */
+/* "parley: WHAT: a sentence (CODE): detail"; what may be NULL. */
+void run_complain(const char *what, enum parley_code, const char *detail);
+int run_exit_of(enum parley_code); /* the exit code that fits */
 
 extern volatile int run_signal; /* SIGINT or SIGTERM came */
 void run_catch_signals(void);

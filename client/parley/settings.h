@@ -19,7 +19,8 @@ struct settings {
     char user[128];     /* "": not known */
     const char *device; /* names this device and its state file */
     const char *password_file;
-    bool json, no_state, wait, quiet;
+    bool json, no_state, quiet;
+    bool wait;             /* send: for sequenced, not only accepted */
     int timeout_ms;        /* -1: as long as it takes */
     long count;            /* listen: so many messages; 0: no end */
     char dir[3072];        /* of the state files */
