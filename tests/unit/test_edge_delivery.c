@@ -176,6 +176,7 @@ static void test_bytes_are_bounded(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_model), cmocka_unit_test(test_bytes_are_bounded)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_model),
+                                       cmocka_unit_test(test_bytes_are_bounded)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
