@@ -1,0 +1,95 @@
+#include "router/account.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+static struct account *sample(void)
+{
+    struct account *a = account_new(id_user("anna"));
+    a->exists = true;
+    snprintf(a->login, sizeof a->login, "anna");
+    snprintf(a->display_name, sizeof a->display_name, "Anna A.");
+    a->registered_part = 1;
+    a->registered_at = 77;
+    a->generation = 3;
+    a->revoked_at = 99;
+    account_set_verifier(a, slice_of("sealed", 6));
+    struct account_device *d = account_add_device(a, 4, "four", "phone", 80);
+    d->on = true;
+    d->session = (struct session){a->user, 4, 2, 1000, 5, 81};
+    d->has_stale = true;
+    d->stale = (struct session){a->user, 4, 1, 900, 6, 80};
+    account_add_device(a, 2, "two", "", 70);
+    return a;
+}
+
+static void a_row_comes_back_as_it_was(void **state)
+{
+    struct account *a = sample(), *b = account_new(a->user);
+    struct bytes row = {0}, again = {0};
+    (void)state;
+    account_pack(a, &row);
+    assert_int_equal(account_unpack(b, bytes_slice(&row)), 0);
+    assert_string_equal(b->display_name, "Anna A.");
+    assert_int_equal(b->next_device, 5);
+    assert_int_equal(b->devices[0].number, 2); /* ascending */
+    assert_int_equal(b->devices[1].session.login_offset, 81);
+    assert_true(session_eq(&b->devices[1].stale, &a->devices[1].stale));
+    account_pack(b, &again);
+    assert_int_equal(row.n, again.n);
+    assert_memory_equal(row.p, again.p, row.n);
+    account_free(a);
+    account_free(b);
+    bytes_release(&row);
+    bytes_release(&again);
+}
+
+static void a_row_that_is_cut_or_newer_is_refused(void **state)
+{
+    struct account *a = sample();
+    struct bytes row = {0};
+    (void)state;
+    account_pack(a, &row);
+    for (size_t n = 0; n < row.n; n++) {
+        struct account *b = account_new(a->user);
+        assert_int_equal(account_unpack(b, slice_of(row.p, n)), -EBADMSG);
+        account_free(b);
+    }
+    row.p[0] = 2;
+    struct account *b = account_new(a->user);
+    assert_int_equal(account_unpack(b, bytes_slice(&row)), -ENOTSUP);
+    account_free(b);
+    account_free(a);
+    bytes_release(&row);
+}
+
+static void devices_are_found_and_dropped(void **state)
+{
+    struct account *a = sample();
+    (void)state;
+    assert_int_equal(account_device_by_id(a, "two")->number, 2);
+    assert_null(account_device_by_id(a, "three"));
+    assert_int_equal(account_device_at(a, &a->devices[1].session)->number, 4);
+    assert_null(account_device_at(a, &a->devices[1].stale));
+    assert_ptr_equal(account_add_device(a, 2, "other", "", 1), &a->devices[0]);
+    account_drop_device(a, 2);
+    account_drop_device(a, 2);
+    assert_int_equal(a->n_devices, 1);
+    assert_int_equal(a->next_device, 5);
+    account_free(a);
+    account_free(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_row_comes_back_as_it_was),
+        cmocka_unit_test(a_row_that_is_cut_or_newer_is_refused),
+        cmocka_unit_test(devices_are_found_and_dropped),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
