@@ -105,7 +105,10 @@ static int commit_first(struct work *w, uint32_t group, const struct topic *t, b
     int64_t *offsets = calloc((size_t)t->parts, sizeof *offsets), low, high;
     char what[300];
     bool any = false;
-    int rc = offsets ? fresh && c->dry_run ? 0 : ctl_offsets(c, group, t, offsets) : -ENOMEM;
+    bool absent = fresh && c->dry_run;
+    for (int32_t p = 0; offsets && p < t->parts; p++)
+        offsets[p] = -1;
+    int rc = !offsets ? -ENOMEM : absent ? 0 : ctl_offsets(c, group, t, offsets);
     for (int32_t p = 0; !rc && p < t->parts; p++) {
         bool missing = offsets[p] < 0;
         offsets[p] = missing ? 0 : -1;
