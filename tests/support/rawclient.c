@@ -289,17 +289,10 @@ int raw_register(struct raw *r, const char *login, const char *password, int tim
     return rc;
 }
 
-int raw_login(struct raw *r, const char *login, const char *password, const char *device_id,
-              Im__LoginRsp **rsp, int timeout_ms)
+int raw_login_req(struct raw *r, const Im__LoginReq *m, Im__LoginRsp **rsp, int timeout_ms)
 {
-    Im__LoginReq m = IM__LOGIN_REQ__INIT;
     struct raw_frame *f;
-    m.login = (char *)(uintptr_t)login;
-    m.password = (char *)(uintptr_t)password;
-    m.device_id = (char *)(uintptr_t)device_id;
-    m.device_class = (char *)(uintptr_t) "test";
-    m.client = (char *)(uintptr_t) "rawclient";
-    int rc = raw_send(r, IM__FRAME_TYPE__LOGIN_REQ, 2, &m.base);
+    int rc = raw_send(r, IM__FRAME_TYPE__LOGIN_REQ, 2, &m->base);
     if (!rc)
         rc = answer(r, IM__FRAME_TYPE__LOGIN_RSP, 2, timeout_ms, &f);
     if (rc)
@@ -311,6 +304,18 @@ int raw_login(struct raw *r, const char *login, const char *password, const char
     }
     raw_frame_free(f);
     return rc;
+}
+
+int raw_login(struct raw *r, const char *login, const char *password, const char *device_id,
+              Im__LoginRsp **rsp, int timeout_ms)
+{
+    Im__LoginReq m = IM__LOGIN_REQ__INIT;
+    m.login = (char *)(uintptr_t)login;
+    m.password = (char *)(uintptr_t)password;
+    m.device_id = (char *)(uintptr_t)device_id;
+    m.device_class = (char *)(uintptr_t) "test";
+    m.client = (char *)(uintptr_t) "rawclient";
+    return raw_login_req(r, &m, rsp, timeout_ms);
 }
 
 int raw_listen(char *addr, size_t n)

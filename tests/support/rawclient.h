@@ -49,6 +49,7 @@ bool raw_quiet(struct raw *, uint16_t type); /* no frame of this type is waiting
 int raw_register(struct raw *, const char *login, const char *password, int timeout_ms);
 int raw_login(struct raw *, const char *login, const char *password, const char *device_id,
               Im__LoginRsp **rsp, int timeout_ms);
+int raw_login_req(struct raw *, const Im__LoginReq *, Im__LoginRsp **rsp, int timeout_ms);
 
 /* A listening socket on a free loopback port; the address is written to `addr`. */
 int raw_listen(char *addr, size_t n);
