@@ -40,8 +40,8 @@ struct krange_conf {
     int32_t part;
     int64_t from, to; /* to is exclusive; to <= from: done at once (on the next turn) */
     void *ctx;
-    bool (*message)(void *ctx,
-                    const struct record *); /* false: no more now; krange_resume goes on with the next */
+    /* false: not taken; the same record comes again, first, after krange_resume. */
+    bool (*message)(void *ctx, const struct record *);
     void (*done)(void *ctx,
                  int err); /* 0; -ERANGE: the log ends before `to` or `from` is gone; -EIO. Free it then */
 };

@@ -109,7 +109,7 @@ static enum store_rc rc_of(const struct kv_result *r, const char *what)
 static const char open_script[] =
     "local t = redis.call('TIME')\n"
     "local g = tonumber(redis.call('HGET', KEYS[1], 'g') or '0') + 1\n"
-    "local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
+    "local now = t[1] * 1000000 + t[2]\n"
     "if g < now then g = now end\n" /* higher than any before, also after a loss of everything */
     "local text = string.format('%.0f', g)\n"
     "redis.call('HSET', KEYS[1], 'g', text)\n"

@@ -3,6 +3,7 @@
 #include "common/base/kadmin.h"
 #include "common/base/kconsumer.h"
 #include "common/base/kproducer.h"
+#include "common/base/kview.h"
 #include "common/base/loop.h"
 #include "common/base/rand.h"
 
@@ -492,6 +493,119 @@ static void topics_and_offsets(void **state)
     assert_int_equal(kadmin_cluster_id(admin, v, sizeof v), 0);
 }
 
+/* ---- readers without a group ---- */
+struct seen {
+    int records, caught_up, caught_up_at, done, err, refuse_at, refused;
+    int64_t last;
+};
+
+static void on_view(void *ctx, const struct record *r)
+{
+    struct seen *s = ctx;
+    s->records++;
+    s->last = r->offset;
+}
+
+static void on_caught_up(void *ctx)
+{
+    struct seen *s = ctx;
+    s->caught_up++;
+    s->caught_up_at = s->records;
+}
+
+static void view_catches_up_then_follows(void **state)
+{
+    (void)state;
+    struct names n;
+    make_names(&n, "view");
+    struct kproducer *p = producer(&n);
+    fill(p, 0, 0, 300);
+    fill(p, 0, 1, 200);
+    struct seen s = {0}, empty = {0};
+    struct kview_conf c = {.kafka = kafka,
+                           .topic = 0,
+                           .name = n.a,
+                           .partitions = PARTS,
+                           .ctx = &s,
+                           .message = on_view,
+                           .caught_up = on_caught_up};
+    struct kview *v = kview_new(loop, &c);
+    c.name = n.b;
+    c.ctx = &empty;
+    struct kview *e = kview_new(loop, &c);
+    WAIT_UNTIL(s.caught_up && empty.caught_up);
+    assert_int_equal(s.caught_up_at, 500);
+    assert_int_equal(empty.records, 0);
+    fill(p, 0, 0, 10);
+    WAIT_UNTIL(s.records == 510);
+    assert_int_equal(s.caught_up, 1);
+    assert_int_equal(kview_position(v, 0), 310);
+    kview_free(v);
+    kview_free(e);
+    kproducer_free(p, 1000);
+}
+
+static bool on_range(void *ctx, const struct record *r)
+{
+    struct seen *s = ctx;
+    if (s->records == s->refuse_at && s->refuse_at) {
+        s->refused++;
+        return false;
+    }
+    s->records++;
+    s->last = r->offset;
+    return true;
+}
+
+static void on_range_done(void *ctx, int err)
+{
+    struct seen *s = ctx;
+    s->done++;
+    s->err = err;
+}
+
+static void range_reads_exactly_what_was_asked(void **state)
+{
+    (void)state;
+    struct names n;
+    make_names(&n, "rng");
+    struct kproducer *p = producer(&n);
+    fill(p, 0, 1, 1000);
+    struct seen s = {.refuse_at = 50};
+    struct krange_conf c = {.kafka = kafka,
+                            .name = n.a,
+                            .part = 1,
+                            .from = 100,
+                            .to = 900,
+                            .ctx = &s,
+                            .message = on_range,
+                            .done = on_range_done};
+    struct krange *g = krange_new(loop, &c);
+    WAIT_UNTIL(s.refused == 1);
+    s.refuse_at = 0;
+    krange_resume(g);
+    WAIT_UNTIL(s.done);
+    assert_int_equal(s.err, 0);
+    assert_int_equal(s.records, 800);
+    assert_int_equal(s.last, 899);
+    krange_free(g);
+    s = (struct seen){0};
+    c.from = c.to;
+    g = krange_new(loop, &c); /* nothing to read */
+    WAIT_UNTIL(s.done);
+    assert_int_equal(s.err, 0);
+    assert_int_equal(s.records, 0);
+    krange_free(g);
+    s = (struct seen){0};
+    c.to = 5000;
+    g = krange_new(loop, &c); /* more than there is */
+    WAIT_UNTIL(s.done);
+    assert_int_equal(s.err, -ERANGE);
+    assert_int_equal(s.records, 100);
+    krange_free(g);
+    kproducer_free(p, 1000);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -528,6 +642,8 @@ int main(void)
         cmocka_unit_test(a_zombie_cannot_commit),
         cmocka_unit_test(groups_can_be_described_on_the_loop),
         cmocka_unit_test(topics_and_offsets),
+        cmocka_unit_test(view_catches_up_then_follows),
+        cmocka_unit_test(range_reads_exactly_what_was_asked),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
