@@ -107,6 +107,8 @@ static void planned(struct batch *b)
 static void on_row(void *ctx, const struct store_key *k, struct slice row)
 {
     struct spart *p = ((struct batch *)ctx)->part;
+    if (p->state == SPART_DRAINING)
+        return;
     const struct srow *newer = in_flight(p, k->table, k->key); /* put by sent() meanwhile */
     p->decl->ops->load(p->core, k->table, k->key, newer ? newer->r.row : row);
 }
@@ -115,6 +117,12 @@ static void on_loaded(void *ctx, enum store_rc rc)
 {
     struct batch *b = ctx;
     struct spart *p = b->part;
+    if (p->state == SPART_DRAINING) { /* not stepped, so it is the next owner's */
+        p->loading = NULL;
+        batch_give_up(b);
+        spart_drained(p);
+        return;
+    }
     switch (rc) {
     case STORE_OK:
         b->unloaded = NULL;

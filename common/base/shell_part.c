@@ -160,9 +160,11 @@ void spart_drain(struct spart *p)
     }
     p->state = SPART_DRAINING;
     drop_queue(p);
-    if (p->loading)
+    if (p->loading && timer_running(&p->load_retry)) { /* else its load is still to be answered */
+        loop_timer_stop(p->env->loop, &p->load_retry);
         batch_give_up(p->loading);
-    p->loading = NULL;
+        p->loading = NULL;
+    }
     loop_timer_start(p->env->loop, &p->drain, p->decl->drain_ms);
     for (size_t i = 0; i < p->decl->n_inputs; i++)
         p->commit_due |= p->mark.next[i] > p->committed[i];
