@@ -106,8 +106,7 @@ bool ahead_outcome(struct ahead *a, int64_t offset, const struct conv *conv, con
 void ahead_end(struct ahead *a)
 {
     struct decided *d, *next;
-    HASH_ITER(hh, a->rows, d, next)
-    {
+    HASH_ITER (hh, a->rows, d, next) {
         HASH_DEL(a->rows, d);
         free(d);
     }

@@ -13,7 +13,7 @@ struct decided;
 
 struct ahead {
     bool known;
-    int64_t until; /* records below this offset are in the cells */
+    int64_t until;        /* records below this offset are in the cells */
     struct decided *rows; /* of this batch, by offset */
 };
 

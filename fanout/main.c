@@ -183,18 +183,19 @@ int main(int argc, char **argv)
 {
     static const struct conf_table tables[] = {CONF_TABLE(fanout_defs, struct settings, core),
                                                DEPLOY_TABLE(struct settings, deploy)};
-    return daemon_main(argc, argv,
-                       &(struct daemon){
-                           .name = "fanout",
-                           .summary = "numbers messages and sends them to the edges of their members",
-                           .examples = "  parley-fanout --config parley.json   # as many as there are partitions\n",
-                           .http = "127.0.0.1:9103",
-                           .tables = tables,
-                           .n_tables = ARRAY_LEN(tables),
-                           .settings_size = sizeof(struct settings),
-                           .sections = deploy_sections,
-                           .init = init,
-                           .drain = drain,
-                           .fini = fini,
-                       });
+    return daemon_main(
+        argc, argv,
+        &(struct daemon){
+            .name = "fanout",
+            .summary = "numbers messages and sends them to the edges of their members",
+            .examples = "  parley-fanout --config parley.json   # as many as there are partitions\n",
+            .http = "127.0.0.1:9103",
+            .tables = tables,
+            .n_tables = ARRAY_LEN(tables),
+            .settings_size = sizeof(struct settings),
+            .sections = deploy_sections,
+            .init = init,
+            .drain = drain,
+            .fini = fini,
+        });
 }

@@ -15,7 +15,8 @@
 
 #define PATIENCE_MS 15000 /* to connect, and from one row to the next */
 
-METRIC_COUNTER(restored, "parley_fanout_restored_rows_total", "Rows taken from PostgreSQL after Redis lost them.");
+METRIC_COUNTER(restored, "parley_fanout_restored_rows_total",
+               "Rows taken from PostgreSQL after Redis lost them.");
 METRIC_COUNTER(restores, "parley_fanout_restores_total", "Recoveries, by how they ended.", "end");
 
 enum stage { CONNECTING, BEGIN, MARK, CELLS, DECIDED, STAGES };
@@ -85,9 +86,11 @@ static bool ask(struct restore *r)
 {
     static const char *const sql[STAGES] = {
         [BEGIN] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-        [MARK] = "SELECT next[1] FROM parley_marks WHERE store = '" SCHEMA_STORE_CONV "' AND part = $1::int4 AND present",
+        [MARK] = "SELECT next[1] FROM parley_marks WHERE store = '" SCHEMA_STORE_CONV
+                 "' AND part = $1::int4 AND present",
         [CELLS] = "SELECT key, row FROM cells WHERE part = $1::int4",
-        [DECIDED] = "SELECT conv_offset, seq, time_ms FROM messages WHERE conv_part = $1::int4 AND conv_offset >= $2::int8",
+        [DECIDED] = "SELECT conv_offset, seq, time_ms FROM messages WHERE conv_part = $1::int4 AND "
+                    "conv_offset >= $2::int8",
     };
     static const int n_params[STAGES] = {[MARK] = 1, [CELLS] = 1, [DECIDED] = 2};
     char part[16], from[24];
@@ -106,13 +109,15 @@ static void take_row(struct restore *r, const PGresult *res)
         r->mark = get64(res, 0);
         return;
     case CELLS:
-        shell_recovery_row(r->shell, F_CELL, (struct slice){PQgetvalue(res, 0, 0), (size_t)PQgetlength(res, 0, 0)},
+        shell_recovery_row(r->shell, F_CELL,
+                           (struct slice){PQgetvalue(res, 0, 0), (size_t)PQgetlength(res, 0, 0)},
                            (struct slice){PQgetvalue(res, 0, 1), (size_t)PQgetlength(res, 0, 1)});
         break;
     case DECIDED:
         fanout_decided_key(get64(res, 0), key);
         fanout_decided_row((uint64_t)get64(res, 1), get64(res, 2), row);
-        shell_recovery_row(r->shell, F_DECIDED, (struct slice){key, sizeof key}, (struct slice){row, sizeof row});
+        shell_recovery_row(r->shell, F_DECIDED, (struct slice){key, sizeof key},
+                           (struct slice){row, sizeof row});
         break;
     default:
         return;

@@ -9,7 +9,8 @@
 #define MEMBERS_MAX 64 /* of a conversation, today: two */
 
 METRIC_COUNTER(items, "parley_fanout_items_total", "Recipients of pushed messages and outcomes.");
-METRIC_COUNTER(offline, "parley_fanout_offline_total", "Members with a device that has to get a message later.");
+METRIC_COUNTER(offline, "parley_fanout_offline_total",
+               "Members with a device that has to get a message later.");
 
 struct tell {
     const struct fanout_views *views;
@@ -40,7 +41,8 @@ void tell_free(struct tell *t)
 
 /* By its epoch alone: the presence of a session may arrive after its first send. An edge drops what is for a
  * connection that is gone. */
-static void tell_sender(struct tell *t, struct fx *fx, const struct convrec *rec, const struct conv_outcome *out)
+static void tell_sender(struct tell *t, struct fx *fx, const struct convrec *rec,
+                        const struct conv_outcome *out)
 {
     uint8_t payload[PUSH_ACK_MAX];
     if (!rec->has_origin || !lease_live(t->views->lease, rec->origin.slot, rec->origin.epoch))
@@ -65,7 +67,8 @@ static bool holds(const uint32_t *list, size_t n, uint32_t device)
 }
 
 /* Is there a device of the user that none of `served` is? Nobody live: not known, so yes. */
-static bool misses(const struct presence *p, struct id16 user, size_t n_live, const uint32_t *served, size_t n_served)
+static bool misses(const struct presence *p, struct id16 user, size_t n_live, const uint32_t *served,
+                   size_t n_served)
 {
     const uint32_t *devices;
     size_t n = n_live ? presence_devices(p, user, &devices) : 0;

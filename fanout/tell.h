@@ -13,7 +13,8 @@ void tell_free(struct tell *);
 
 /* The sender's connection gets the outcome, if its epoch is live. An accepted message goes to every live session of
  * the members but the sending device's own, and to im.offline for each member with a device not reached so. */
-void tell_outcome(struct tell *, struct fx *, const struct conv *, const struct convrec *, const struct conv_outcome *);
+void tell_outcome(struct tell *, struct fx *, const struct conv *, const struct convrec *,
+                  const struct conv_outcome *);
 void tell_end(struct tell *, struct fx *);
 
 #endif

@@ -27,7 +27,8 @@ static const struct conf_def persister_defs[] = {
               "Conversations kept in memory, per partition; further ones are read from PostgreSQL."),
 };
 static const struct conf_def batch_defs[] = {
-    CONF_INT("persister.batch_rows", struct settings, batch_rows, "500", 1, 10000, "Records a transaction may hold."),
+    CONF_INT("persister.batch_rows", struct settings, batch_rows, "500", 1, 10000,
+             "Records a transaction may hold."),
 };
 
 struct process {
@@ -73,7 +74,8 @@ static void schema_answer(void *ctx, const struct db_result *r)
     struct process *p = ctx;
     if (r->status == DB_DOWN)
         return; /* asked again when it is up */
-    int version = r->status == DB_OK && PQntuples(r->results[0]) == 1 ? (int)db_get_i64(r->results[0], 0, 0) : -1;
+    int version =
+        r->status == DB_OK && PQntuples(r->results[0]) == 1 ? (int)db_get_i64(r->results[0], 0, 0) : -1;
     const char *complaint = version < 0 ? r->message : schema_complaint(version);
     if (migrate_judge(version, SCHEMA_NEWEST) == MIGRATE_NEWER) {
         log_error("cannot work with this database", log_str("why", complaint), log_int("schema", version),
@@ -182,7 +184,8 @@ static int init(struct daemon_run *run)
     if (rc)
         return rc;
     ready_wait(run->ready, "postgres", "connecting");
-    const struct db_conf db = {.conninfo = s->deploy.postgres, .ctx = p, .up = postgres_up, .down = postgres_down};
+    const struct db_conf db = {
+        .conninfo = s->deploy.postgres, .ctx = p, .up = postgres_up, .down = postgres_down};
     p->db = db_new(run->loop, &db);
     p->store = p->db ? store_pg_new(run->loop, p->db, persister_tables, PERSISTER_TABLES) : NULL;
     if (!p->store) {

@@ -84,8 +84,7 @@ bool rowmap_get(const struct rowmap *m, uint8_t table, struct slice key, struct 
 void rowmap_clear(struct rowmap *m)
 {
     struct entry *e, *next;
-    HASH_ITER(hh, m->entries, e, next)
-    {
+    HASH_ITER (hh, m->entries, e, next) {
         HASH_DEL(m->entries, e);
         free(e->row);
         free(e);

@@ -1,5 +1,5 @@
-#include "common/base/utf8.h"
 #include "persister/rows.h"
+#include "common/base/utf8.h"
 
 #include <errno.h>
 

@@ -44,7 +44,8 @@ struct device_row {
     struct slice device_id, device_class;
 };
 
-struct slice message_row_pack(struct fx *, const struct convrec *, const struct conv_outcome *, const struct record *);
+struct slice message_row_pack(struct fx *, const struct convrec *, const struct conv_outcome *,
+                              const struct record *);
 struct slice account_row_pack(struct fx *, const struct account_row *);
 struct slice device_row_pack(struct fx *, const struct device_row *);
 struct slice verifier_row_pack(struct fx *, uint32_t master_key, struct slice verifier);

@@ -7,12 +7,14 @@
 
 /* ---- messages ---- */
 
-static const Oid message_types[] = {DB_OID_BYTEA, DB_OID_INT8, DB_OID_BYTEA, DB_OID_INT4, DB_OID_INT8, DB_OID_BYTEA,
-                                    DB_OID_INT2,  DB_OID_TEXT, DB_OID_TEXT,  DB_OID_BYTEA, DB_OID_INT8, DB_OID_INT8,
-                                    DB_OID_BYTEA, DB_OID_INT4, DB_OID_INT8,  DB_OID_INT8};
+static const Oid message_types[] = {DB_OID_BYTEA, DB_OID_INT8,  DB_OID_BYTEA, DB_OID_INT4,
+                                    DB_OID_INT8,  DB_OID_BYTEA, DB_OID_INT2,  DB_OID_TEXT,
+                                    DB_OID_TEXT,  DB_OID_BYTEA, DB_OID_INT8,  DB_OID_INT8,
+                                    DB_OID_BYTEA, DB_OID_INT4,  DB_OID_INT8,  DB_OID_INT8};
 
-#define MESSAGE_COLUMNS                                                                                       \
-    "conv, seq, sender, device, client_seq, msg_id, kind, text, content_type, data, key_id, time_ms, trace, " \
+#define MESSAGE_COLUMNS                                                                                \
+    "conv, seq, sender, device, client_seq, msg_id, kind, text, content_type, data, key_id, time_ms, " \
+    "trace, "                                                                                          \
     "source_part, source_offset, conv_offset"
 
 static void bytes_or_null(struct db_array *a, struct slice s)
@@ -71,7 +73,8 @@ static int split_account(struct slice key, struct slice packed, struct db_array 
     return 0;
 }
 
-static const Oid device_types[] = {DB_OID_BYTEA, DB_OID_INT4, DB_OID_TEXT, DB_OID_TEXT, DB_OID_INT8, DB_OID_INT8};
+static const Oid device_types[] = {DB_OID_BYTEA, DB_OID_INT4, DB_OID_TEXT,
+                                   DB_OID_TEXT,  DB_OID_INT8, DB_OID_INT8};
 
 static int split_device(struct slice key, struct slice packed, struct db_array *c)
 {
@@ -128,10 +131,11 @@ const struct store_pg_table persister_tables[PERSISTER_TABLES] = {
         .n_columns = ARRAY_LEN(message_types),
         .types = message_types,
         .split = split_message,
-        .append = "INSERT INTO messages (conv_part, " MESSAGE_COLUMNS ") SELECT $2, * FROM unnest($3::bytea[], "
-                  "$4::int8[], $5::bytea[], $6::int4[], $7::int8[], $8::bytea[], $9::int2[], $10::text[], "
-                  "$11::text[], $12::bytea[], $13::int8[], $14::int8[], $15::bytea[], $16::int4[], $17::int8[], "
-                  "$18::int8[])",
+        .append =
+            "INSERT INTO messages (conv_part, " MESSAGE_COLUMNS ") SELECT $2, * FROM unnest($3::bytea[], "
+            "$4::int8[], $5::bytea[], $6::int4[], $7::int8[], $8::bytea[], $9::int2[], $10::text[], "
+            "$11::text[], $12::bytea[], $13::int8[], $14::int8[], $15::bytea[], $16::int4[], $17::int8[], "
+            "$18::int8[])",
         .clear = "DELETE FROM messages WHERE conv_part = $2 AND $1 <> ''",
     },
     {
@@ -140,13 +144,16 @@ const struct store_pg_table persister_tables[PERSISTER_TABLES] = {
         .n_columns = ARRAY_LEN(account_types),
         .types = account_types,
         .split = split_account,
-        .upsert = "INSERT INTO accounts (part, user_id, login, display_name, token_generation, source_part, "
-                  "source_offset, registered_ms) SELECT $2, * FROM unnest($3::bytea[], $4::text[], $5::text[], "
-                  "$6::int8[], $7::int4[], $8::int8[], $9::int8[]) ON CONFLICT (user_id) DO UPDATE SET "
-                  "display_name = excluded.display_name, token_generation = excluded.token_generation",
-        .load = "SELECT user_id, int8send(token_generation) || int8send(source_offset) || int8send(registered_ms) "
-                "|| int4send(source_part) || int4send(octet_length(login)) || convert_to(login, 'UTF8') || "
-                "convert_to(display_name, 'UTF8') FROM accounts WHERE part = $2 AND user_id = ANY($3::bytea[])",
+        .upsert =
+            "INSERT INTO accounts (part, user_id, login, display_name, token_generation, source_part, "
+            "source_offset, registered_ms) SELECT $2, * FROM unnest($3::bytea[], $4::text[], $5::text[], "
+            "$6::int8[], $7::int4[], $8::int8[], $9::int8[]) ON CONFLICT (user_id) DO UPDATE SET "
+            "display_name = excluded.display_name, token_generation = excluded.token_generation",
+        .load =
+            "SELECT user_id, int8send(token_generation) || int8send(source_offset) || "
+            "int8send(registered_ms) "
+            "|| int4send(source_part) || int4send(octet_length(login)) || convert_to(login, 'UTF8') || "
+            "convert_to(display_name, 'UTF8') FROM accounts WHERE part = $2 AND user_id = ANY($3::bytea[])",
         .clear = "DELETE FROM accounts WHERE part = $2 AND $1 <> ''",
     },
     {
@@ -155,15 +162,18 @@ const struct store_pg_table persister_tables[PERSISTER_TABLES] = {
         .n_columns = ARRAY_LEN(device_types),
         .types = device_types,
         .split = split_device,
-        .upsert = "INSERT INTO devices (part, user_id, device, device_id, device_class, added_ms, dropped_ms) "
-                  "SELECT $2, * FROM unnest($3::bytea[], $4::int4[], $5::text[], $6::text[], $7::int8[], $8::int8[]) "
-                  "ON CONFLICT (user_id, device) DO UPDATE SET device_id = excluded.device_id, device_class = "
-                  "excluded.device_class, added_ms = excluded.added_ms, dropped_ms = excluded.dropped_ms",
-        .load = "SELECT user_id || int4send(device), int8send(added_ms) || int8send(coalesce(dropped_ms, 0)) || "
-                "int4send(octet_length(device_id)) || convert_to(device_id, 'UTF8') || "
-                "convert_to(device_class, 'UTF8') FROM devices WHERE part = $2 AND (user_id, device) IN (SELECT "
-                "substr(k, 1, 16), ('x' || encode(substr(k, 17, 4), 'hex'))::bit(32)::int4 FROM "
-                "unnest($3::bytea[]) k)",
+        .upsert =
+            "INSERT INTO devices (part, user_id, device, device_id, device_class, added_ms, dropped_ms) "
+            "SELECT $2, * FROM unnest($3::bytea[], $4::int4[], $5::text[], $6::text[], $7::int8[], "
+            "$8::int8[]) "
+            "ON CONFLICT (user_id, device) DO UPDATE SET device_id = excluded.device_id, device_class = "
+            "excluded.device_class, added_ms = excluded.added_ms, dropped_ms = excluded.dropped_ms",
+        .load =
+            "SELECT user_id || int4send(device), int8send(added_ms) || int8send(coalesce(dropped_ms, 0)) || "
+            "int4send(octet_length(device_id)) || convert_to(device_id, 'UTF8') || "
+            "convert_to(device_class, 'UTF8') FROM devices WHERE part = $2 AND (user_id, device) IN (SELECT "
+            "substr(k, 1, 16), ('x' || encode(substr(k, 17, 4), 'hex'))::bit(32)::int4 FROM "
+            "unnest($3::bytea[]) k)",
         .clear = "DELETE FROM devices WHERE part = $2 AND $1 <> ''",
     },
     {

@@ -125,7 +125,8 @@ static void registered(struct pusers *p, struct fx *fx, const struct record *r, 
                        struct slice key, struct slice old)
 {
     struct account_row a;
-    if (old.n && account_row_parse(old, &a) == 0) { /* told again by a restarted router; the first one stays */
+    if (old.n &&
+        account_row_parse(old, &a) == 0) { /* told again by a restarted router; the first one stays */
         if (a.source_part != u->source_part || a.source_offset != u->source_offset)
             metric_add(metric_with(&odd, "registered twice"), 1);
         return;
@@ -142,7 +143,8 @@ static void registered(struct pusers *p, struct fx *fx, const struct record *r, 
     metric_add(&accounts, 1);
 }
 
-static void revoked(struct pusers *p, struct fx *fx, const Im__UserRecord *u, struct slice key, struct slice old)
+static void revoked(struct pusers *p, struct fx *fx, const Im__UserRecord *u, struct slice key,
+                    struct slice old)
 {
     struct account_row a;
     if (!old.n || account_row_parse(old, &a)) {
@@ -155,11 +157,11 @@ static void revoked(struct pusers *p, struct fx *fx, const Im__UserRecord *u, st
     write_row(p, fx, P_ACCOUNT, key, account_row_pack(fx, &a));
 }
 
-static void device(struct pusers *p, struct fx *fx, const struct record *r, const Im__UserRecord *u, struct slice key,
-                   struct slice old)
+static void device(struct pusers *p, struct fx *fx, const struct record *r, const Im__UserRecord *u,
+                   struct slice key, struct slice old)
 {
-    struct device_row d = {.added_ms = r->time_ms, .device_id = text(u->device_id),
-                           .device_class = text(u->device_class)};
+    struct device_row d = {
+        .added_ms = r->time_ms, .device_id = text(u->device_id), .device_class = text(u->device_class)};
     bool known = old.n && device_row_parse(old, &d) == 0;
     if (u->kind == IM__USER_KIND__USER_DEVICE_DROPPED) {
         if (known && d.dropped_ms)

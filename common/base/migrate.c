@@ -96,7 +96,8 @@ int migrate_find(const char *setting, char *out, size_t out_n)
     char *slash = strrchr(exe, '/');
     if (slash)
         *slash = 0;
-    static const char *const places[] = {"/../../schema/sql", "/../../../schema/sql", "/../share/parley/schema/sql"};
+    static const char *const places[] = {"/../../schema/sql", "/../../../schema/sql",
+                                         "/../share/parley/schema/sql"};
     for (size_t i = 0; i <= sizeof places / sizeof *places; i++) {
         if (i < sizeof places / sizeof *places)
             snprintf(path, sizeof path, "%s%s", exe, places[i]);
@@ -160,7 +161,8 @@ static int files_load(const struct migrate *m, struct file **out, struct migrate
             continue;
         struct file *f = &files[number - 1];
         if (f->number) {
-            snprintf(r->error, sizeof r->error, "two migrations have number %d: %s and %s", number, f->name, e->d_name);
+            snprintf(r->error, sizeof r->error, "two migrations have number %d: %s and %s", number, f->name,
+                     e->d_name);
             rc = -EBADMSG;
         } else {
             f->number = number;
@@ -205,7 +207,9 @@ static int run(PGconn *c, const char *sql, const char *what, struct migrate_resu
 static int ask_version(PGconn *c, int *out, struct migrate_result *r)
 {
     PGresult *res = PQexec(c, MIGRATE_QUERY);
-    int rc = PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 1 ? 0 : failed(c, "asking for the version", r);
+    int rc = PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 1
+                 ? 0
+                 : failed(c, "asking for the version", r);
     if (rc == 0)
         *out = (int)strtol(PQgetvalue(res, 0, 0), NULL, 10);
     PQclear(res);
@@ -241,7 +245,8 @@ static int compare(PGconn *c, const struct file *files, int have, struct migrate
         rc = -EBADMSG;
     }
     for (int i = 0; rc == 0 && i < have; i++) {
-        if (strtol(PQgetvalue(res, i, 0), NULL, 10) == i + 1 && strcmp(PQgetvalue(res, i, 1), files[i].sum) == 0)
+        if (strtol(PQgetvalue(res, i, 0), NULL, 10) == i + 1 &&
+            strcmp(PQgetvalue(res, i, 1), files[i].sum) == 0)
             continue;
         snprintf(r->error, sizeof r->error, "%s was changed after it was applied", files[i].name);
         rc = -EBADMSG;
@@ -259,8 +264,9 @@ static int apply_one(PGconn *c, const struct file *f, struct migrate_result *r)
         char number[16];
         snprintf(number, sizeof number, "%d", f->number);
         const char *args[] = {number, f->name, f->sum};
-        PGresult *res = PQexecParams(c, "INSERT INTO schema_version (version, name, checksum) VALUES ($1::int, $2, $3)",
-                                     3, NULL, args, NULL, NULL, 0);
+        PGresult *res =
+            PQexecParams(c, "INSERT INTO schema_version (version, name, checksum) VALUES ($1::int, $2, $3)",
+                         3, NULL, args, NULL, NULL, 0);
         rc = PQresultStatus(res) == PGRES_COMMAND_OK ? 0 : failed(c, f->name, r);
         PQclear(res);
     }
@@ -279,12 +285,15 @@ static int apply_all(const struct migrate *m, PGconn *c, const struct file *file
         return rc;
     r->after = r->before;
     if (r->before > m->newest) {
-        snprintf(r->error, sizeof r->error, "the database has schema %d, this program knows %d: use a newer program",
-                 r->before, m->newest);
+        snprintf(r->error, sizeof r->error,
+                 "the database has schema %d, this program knows %d: use a newer program", r->before,
+                 m->newest);
         return -EPROTO;
     }
-    rc = run(c, "CREATE TABLE IF NOT EXISTS schema_version (version int PRIMARY KEY, name text NOT NULL, "
-                "checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())", "schema_version", r);
+    rc = run(c,
+             "CREATE TABLE IF NOT EXISTS schema_version (version int PRIMARY KEY, name text NOT NULL, "
+             "checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())",
+             "schema_version", r);
     if (rc == 0)
         rc = compare(c, files, r->before, r);
     for (int i = r->before; rc == 0 && i < m->newest; i++) {

@@ -19,9 +19,10 @@ enum migrate_state {
 };
 
 /* One row, one column: the highest number applied, 0 when there is none. Works in an empty database too. */
-#define MIGRATE_QUERY                                                                                                 \
-    "SELECT CASE WHEN to_regclass('schema_version') IS NULL THEN 0 ELSE "                                             \
-    "(xpath('/row/v/text()', query_to_xml('SELECT coalesce(max(version), 0) AS v FROM schema_version', false, true, " \
+#define MIGRATE_QUERY                                                                                    \
+    "SELECT CASE WHEN to_regclass('schema_version') IS NULL THEN 0 ELSE "                                \
+    "(xpath('/row/v/text()', query_to_xml('SELECT coalesce(max(version), 0) AS v FROM schema_version', " \
+    "false, true, "                                                                                      \
     "'')))[1]::text::int END"
 
 enum migrate_state migrate_judge(int have, int newest);
@@ -41,7 +42,7 @@ struct migrate {
 
 struct migrate_result {
     int before, after; /* highest number applied, before and after */
-    char error[1024];   /* for people, when the call failed */
+    char error[1024];  /* for people, when the call failed */
 };
 
 /* Applies what is missing; safe to run twice and by two at once (an advisory lock; the second finds nothing to do).

@@ -9,17 +9,20 @@
 static const struct table {
     const char *name, *sql;
 } tables[HISTORY_TABLES] = {
-    [HISTORY_MESSAGES] = {"messages",
-                          "SELECT conv, seq, sender, device, client_seq, msg_id, kind, text, content_type, data, key_id, "
-                          "time_ms, trace, source_part, source_offset, conv_part, conv_offset FROM messages "
-                          "ORDER BY conv, seq"},
+    [HISTORY_MESSAGES] =
+        {"messages",
+         "SELECT conv, seq, sender, device, client_seq, msg_id, kind, text, content_type, data, key_id, "
+         "time_ms, trace, source_part, source_offset, conv_part, conv_offset FROM messages "
+         "ORDER BY conv, seq"},
     [HISTORY_CELLS] = {"cells", "SELECT part, key, row FROM cells ORDER BY part, key"},
-    [HISTORY_ACCOUNTS] = {"accounts",
-                          "SELECT user_id, login, display_name, token_generation, source_part, source_offset, "
-                          "registered_ms FROM accounts ORDER BY user_id"},
-    [HISTORY_DEVICES] = {"devices", "SELECT user_id, device, device_id, device_class, added_ms, dropped_ms FROM devices "
-                                    "ORDER BY user_id, device"},
-    [HISTORY_VERIFIERS] = {"verifiers", "SELECT user_id, master_key, verifier FROM verifiers ORDER BY user_id"},
+    [HISTORY_ACCOUNTS] =
+        {"accounts", "SELECT user_id, login, display_name, token_generation, source_part, source_offset, "
+                     "registered_ms FROM accounts ORDER BY user_id"},
+    [HISTORY_DEVICES] = {"devices",
+                         "SELECT user_id, device, device_id, device_class, added_ms, dropped_ms FROM devices "
+                         "ORDER BY user_id, device"},
+    [HISTORY_VERIFIERS] = {"verifiers",
+                           "SELECT user_id, master_key, verifier FROM verifiers ORDER BY user_id"},
 };
 
 struct reader {
@@ -120,7 +123,8 @@ static int read_table(PGconn *c, enum history_table t, struct reader *r, char *e
     return rc;
 }
 
-int history_read(const char *conninfo, struct history *out, history_conv_fn *each, void *ctx, char *err, size_t err_n)
+int history_read(const char *conninfo, struct history *out, history_conv_fn *each, void *ctx, char *err,
+                 size_t err_n)
 {
     struct reader r = {.out = out, .each = each, .ctx = ctx};
     memset(out, 0, sizeof *out);

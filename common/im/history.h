@@ -26,10 +26,12 @@ struct history {
 };
 
 /* Called once per conversation, ascending: how many messages, and the digest over them. */
-typedef void history_conv_fn(void *ctx, struct id16 conv, uint64_t messages, const uint8_t digest[HISTORY_DIGEST]);
+typedef void history_conv_fn(void *ctx, struct id16 conv, uint64_t messages,
+                             const uint8_t digest[HISTORY_DIGEST]);
 
 /* 0, or -EIO with the reason in `err`. `each` may be NULL. */
-int history_read(const char *conninfo, struct history *out, history_conv_fn *each, void *ctx, char *err, size_t err_n);
+int history_read(const char *conninfo, struct history *out, history_conv_fn *each, void *ctx, char *err,
+                 size_t err_n);
 
 const char *history_table_name(enum history_table);
 

@@ -1,7 +1,9 @@
-/* convlog.h: records of im.conversation for unit tests. Include it once per test, after corerun.h. */
+/* convlog.h: records of im.conversation for unit tests. Include it once per test. */
 #ifndef PARLEY_TESTS_CONVLOG_H
 #define PARLEY_TESTS_CONVLOG_H
 
+#include "common/base/arena.h"
+#include "common/base/rand.h"
 #include "common/im/codec.h"
 #include "common/im/conv.h"
 #include "common/im/ids.h"
@@ -68,8 +70,36 @@ static inline struct record chat_record(struct arena *arena, int64_t offset, con
         abort();
     im__conv_record__pack(&r, p);
     memcpy(p + n, conv.b, ID_SIZE);
-    return (struct record){.topic = T_CONVERSATION, .offset = offset, .time_ms = 1000 + offset,
-                           .key = {p + n, ID_SIZE}, .value = {p, n}};
+    return (struct record){.topic = T_CONVERSATION,
+                           .offset = offset,
+                           .time_ms = 1000 + offset,
+                           .key = {p + n, ID_SIZE},
+                           .value = {p, n}};
+}
+
+/* A log that has everything in it: repeats, old numbers, strangers, several devices, rubbish. Devices number their
+ * sends from `first` on. The caller frees it. */
+static inline struct record *random_log(struct arena *arena, struct rng *rng, size_t n, uint64_t first)
+{
+    static const char *const who[] = {"anna", "bert", "carl", "dora"};
+    struct record *log = calloc(n, sizeof *log);
+    uint64_t next[4][12] = {0};
+    for (size_t i = 0; i < n; i++) {
+        uint32_t from = (uint32_t)rng_below(rng, 4), to = (uint32_t)rng_below(rng, 4),
+                 device = (uint32_t)rng_below(rng, 12);
+        uint64_t seq = first + ++next[from][device];
+        uint64_t back = rng_below(rng, 10) == 0 ? rng_below(rng, 100) : 0;
+        struct chat c = {.from = who[from],
+                         .to = who[to],
+                         .device = device + 1,
+                         .client_seq = seq > back ? seq - back : 0,
+                         .stranger = rng_below(rng, 20) == 0};
+        log[i] = chat_record(arena, (int64_t)i, &c);
+        log[i].time_ms += (int64_t)rng_below(rng, 50) - 25;
+        if (rng_below(rng, 30) == 0)
+            log[i].value.n /= 2;
+    }
+    return log;
 }
 
 #endif

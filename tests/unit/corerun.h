@@ -49,7 +49,7 @@ struct run {
     void *core;
     struct fx fx;
     struct stored *store;
-    size_t n_written;   /* of fx.appends: those whose batch was put */
+    size_t n_written; /* of fx.appends: those whose batch was put */
     unsigned n_poison, rounds;
     bool no_end_effects; /* crash in the next batch before its puts */
 };
@@ -80,11 +80,12 @@ static inline struct slice fx_copy(struct arena *a, struct slice s)
     return (struct slice){p, s.n};
 }
 
-void fx_send_at(struct fx *fx, uint16_t topic, int32_t part, struct slice key, struct slice value, uint64_t tag)
+void fx_send_at(struct fx *fx, uint16_t topic, int32_t part, struct slice key, struct slice value,
+                uint64_t tag)
 {
     fx->sends = grown(fx->sends, fx->n_sends, sizeof *fx->sends);
-    fx->sends[fx->n_sends++] = (struct sent_record){
-        topic, part, fx_copy(fx->arena, key), fx_copy(fx->arena, value), tag, fx->batch};
+    fx->sends[fx->n_sends++] =
+        (struct sent_record){topic, part, fx_copy(fx->arena, key), fx_copy(fx->arena, value), tag, fx->batch};
 }
 
 void fx_send(struct fx *fx, uint16_t topic, struct slice key, struct slice value, uint64_t tag)
@@ -227,8 +228,7 @@ static inline void run_release(struct run *r)
     struct stored *s, *next;
     if (r->core)
         run_crash(r);
-    HASH_ITER(hh, r->store, s, next)
-    {
+    HASH_ITER (hh, r->store, s, next) {
         HASH_DEL(r->store, s);
         free(s->row);
         free(s);
@@ -245,10 +245,9 @@ static inline bool run_same(const struct run *a, const struct run *b, uint8_t ta
 {
     size_t n[2] = {0, 0};
     struct stored *s, *next;
-    HASH_ITER(hh, b->store, s, next)
-    n[1] += s->key[0] == table;
-    HASH_ITER(hh, a->store, s, next)
-    {
+    HASH_ITER (hh, b->store, s, next)
+        n[1] += s->key[0] == table;
+    HASH_ITER (hh, a->store, s, next) {
         if (s->key[0] != table)
             continue;
         n[0]++;

@@ -1,8 +1,8 @@
 #include "common/base/arena_protobuf.h"
 #include "common/im/session.h"
 #include "fanout/core.h"
-#include "tests/unit/corerun.h"
 #include "tests/unit/convlog.h"
+#include "tests/unit/corerun.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -47,10 +47,14 @@ static void lease_record(struct world *w, uint32_t slot, Im__LeaseKind kind, uin
 }
 
 /* The user's device is live at (slot, epoch, handle); devices 1 … n exist. */
-static struct session live(struct world *w, const char *login, uint32_t device, uint32_t slot, uint32_t handle,
-                           uint32_t n_devices)
+static struct session live(struct world *w, const char *login, uint32_t device, uint32_t slot,
+                           uint32_t handle, uint32_t n_devices)
 {
-    struct session s = {.user = uid(login), .device = device, .slot = slot, .epoch = 10 + slot, .handle = handle,
+    struct session s = {.user = uid(login),
+                        .device = device,
+                        .slot = slot,
+                        .epoch = 10 + slot,
+                        .handle = handle,
                         .login_offset = 100 + handle};
     Im__PresenceRecord r = IM__PRESENCE_RECORD__INIT;
     Im__Session pb;
@@ -136,8 +140,8 @@ static Im__MsgAck *ack(struct world *w, const Im__DeliverItem *item, uint32_t ha
     assert_int_equal(item->frame_type, IM__FRAME_TYPE__MSG_ACK);
     assert_int_equal(item->n_handles, 1);
     assert_int_equal(item->handles[0], handle);
-    Im__MsgAck *a =
-        im__msg_ack__unpack(arena_protobuf_allocator(&pb, w->arena, 65536), item->payload.len, item->payload.data);
+    Im__MsgAck *a = im__msg_ack__unpack(arena_protobuf_allocator(&pb, w->arena, 65536), item->payload.len,
+                                        item->payload.data);
     assert_non_null(a);
     return a;
 }
@@ -145,7 +149,8 @@ static Im__MsgAck *ack(struct world *w, const Im__DeliverItem *item, uint32_t ha
 static Im__ChatPush *push(struct world *w, ProtobufCBinaryData payload)
 {
     struct arena_protobuf pb;
-    Im__ChatPush *p = im__chat_push__unpack(arena_protobuf_allocator(&pb, w->arena, 65536), payload.len, payload.data);
+    Im__ChatPush *p =
+        im__chat_push__unpack(arena_protobuf_allocator(&pb, w->arena, 65536), payload.len, payload.data);
     assert_non_null(p);
     return p;
 }
@@ -170,7 +175,13 @@ static void an_accepted_message_is_numbered_acked_and_pushed(void **state)
     struct world *w = *state;
     live(w, "anna", 1, 0, 7, 1);
     live(w, "bert", 1, 1, 9, 1);
-    one(w, (struct chat){.from = "anna", .to = "bert", .device = 1, .client_seq = 5, .slot = 0, .epoch = 10, .handle = 7,
+    one(w, (struct chat){.from = "anna",
+                         .to = "bert",
+                         .device = 1,
+                         .client_seq = 5,
+                         .slot = 0,
+                         .epoch = 10,
+                         .handle = 7,
                          .text = "hi"});
     Im__DeliverRecord *to_sender = deliver(w, 0);
     assert_int_equal(to_sender->n_items, 1);
@@ -202,7 +213,8 @@ static void a_repeat_gets_the_same_number_and_is_not_pushed_again(void **state)
     struct world *w = *state;
     live(w, "anna", 1, 0, 7, 1);
     live(w, "bert", 1, 1, 9, 1);
-    const struct chat c = {.from = "anna", .to = "bert", .device = 1, .client_seq = 5, .epoch = 10, .handle = 7};
+    const struct chat c = {
+        .from = "anna", .to = "bert", .device = 1, .client_seq = 5, .epoch = 10, .handle = 7};
     one(w, c);
     deliver(w, 0);
     deliver(w, 1);
@@ -219,7 +231,12 @@ static void a_stranger_is_refused(void **state)
 {
     struct world *w = *state;
     live(w, "anna", 1, 0, 7, 1);
-    one(w, (struct chat){.from = "anna", .to = "bert", .device = 1, .client_seq = 5, .epoch = 10, .handle = 7,
+    one(w, (struct chat){.from = "anna",
+                         .to = "bert",
+                         .device = 1,
+                         .client_seq = 5,
+                         .epoch = 10,
+                         .handle = 7,
                          .stranger = true});
     Im__MsgAck *a = ack(w, deliver(w, 0)->items[0], 7);
     assert_int_equal(a->stage, IM__STAGE__STAGE_REFUSED);
@@ -234,11 +251,13 @@ static void a_number_older_than_the_ring_is_stale(void **state)
     live(w, "anna", 1, 0, 7, 1);
     live(w, "bert", 1, 1, 9, 1);
     for (uint64_t seq = 1; seq <= CONV_RING + 1; seq++) {
-        one(w, (struct chat){.from = "anna", .to = "bert", .device = 1, .client_seq = seq, .epoch = 10, .handle = 7});
+        one(w, (struct chat){
+                   .from = "anna", .to = "bert", .device = 1, .client_seq = seq, .epoch = 10, .handle = 7});
         deliver(w, 0);
         deliver(w, 1);
     }
-    one(w, (struct chat){.from = "anna", .to = "bert", .device = 1, .client_seq = 1, .epoch = 10, .handle = 7});
+    one(w,
+        (struct chat){.from = "anna", .to = "bert", .device = 1, .client_seq = 1, .epoch = 10, .handle = 7});
     Im__MsgAck *a = ack(w, deliver(w, 0)->items[0], 7);
     assert_int_equal(a->stage, IM__STAGE__STAGE_REFUSED);
     assert_int_equal(a->code, IM__CODE__STALE);
@@ -254,7 +273,8 @@ static void all_live_devices_but_the_sending_one_get_it(void **state)
     live(w, "anna", 2, 2, 8, 2);
     live(w, "bert", 1, 1, 9, 2);
     live(w, "bert", 2, 2, 10, 2);
-    one(w, (struct chat){.from = "anna", .to = "bert", .device = 1, .client_seq = 1, .epoch = 10, .handle = 7});
+    one(w,
+        (struct chat){.from = "anna", .to = "bert", .device = 1, .client_seq = 1, .epoch = 10, .handle = 7});
     ack(w, deliver(w, 0)->items[0], 7);
     bool slot1 = false, slot2 = false;
     while (w->seen < w->run.fx.n_sends) {
@@ -274,7 +294,12 @@ static void who_is_offline_gets_it_later(void **state)
 {
     struct world *w = *state;
     live(w, "anna", 1, 0, 7, 1);
-    one(w, (struct chat){.from = "anna", .to = "bert", .device = 1, .client_seq = 1, .epoch = 10, .handle = 7,
+    one(w, (struct chat){.from = "anna",
+                         .to = "bert",
+                         .device = 1,
+                         .client_seq = 1,
+                         .epoch = 10,
+                         .handle = 7,
                          .text = "later"});
     Im__OfflineRecord *o = offline(w, "bert");
     assert_int_equal(o->item->n_served, 0);
@@ -289,7 +314,8 @@ static void a_device_that_is_offline_gets_it_later(void **state)
     struct world *w = *state;
     live(w, "anna", 1, 0, 7, 2); /* has another device, which is away */
     live(w, "bert", 2, 1, 9, 3); /* likewise two */
-    one(w, (struct chat){.from = "anna", .to = "bert", .device = 1, .client_seq = 1, .epoch = 10, .handle = 7});
+    one(w,
+        (struct chat){.from = "anna", .to = "bert", .device = 1, .client_seq = 1, .epoch = 10, .handle = 7});
     for (int i = 0; i < 2; i++) {
         struct id16 anna = uid("anna");
         bool sender = memcmp(w->run.fx.sends[w->seen].key.p, anna.b, ID_SIZE) == 0;
@@ -309,7 +335,8 @@ static void a_dead_epoch_is_not_pushed_to(void **state)
     live(w, "bert", 1, 1, 9, 1);
     lease_record(w, 1, IM__LEASE_KIND__LEASE_EXPIRE, 11, 50);
     lease_record(w, 0, IM__LEASE_KIND__LEASE_CLAIM, 0, 60); /* anna's edge is a new one */
-    one(w, (struct chat){.from = "anna", .to = "bert", .device = 1, .client_seq = 1, .epoch = 10, .handle = 7});
+    one(w,
+        (struct chat){.from = "anna", .to = "bert", .device = 1, .client_seq = 1, .epoch = 10, .handle = 7});
     for (int i = 0; i < 2; i++) {
         struct id16 anna = uid("anna");
         bool sender = memcmp(w->run.fx.sends[w->seen].key.p, anna.b, ID_SIZE) == 0;
@@ -329,8 +356,12 @@ static void a_batch_makes_one_record_per_slot(void **state)
     live(w, "bert", 1, 1, 9, 1);
     live(w, "carl", 1, 1, 10, 1);
     for (int i = 0; i < 100; i++)
-        batch[i] = chat(w, (struct chat){.from = "anna", .to = i % 2 ? "bert" : "carl", .device = 1,
-                                         .client_seq = (uint64_t)i + 1, .epoch = 10, .handle = 7});
+        batch[i] = chat(w, (struct chat){.from = "anna",
+                                         .to = i % 2 ? "bert" : "carl",
+                                         .device = 1,
+                                         .client_seq = (uint64_t)i + 1,
+                                         .epoch = 10,
+                                         .handle = 7});
     assert_int_equal(run_batch(&w->run, batch, 100), CORE_OK);
     Im__DeliverRecord *to_sender = deliver(w, 0), *to_peers = deliver(w, 1);
     assert_int_equal(to_sender->n_items, 100);
@@ -350,8 +381,9 @@ static void a_large_batch_is_split(void **state)
     memset(text, 'x', 1000);
     live(w, "bert", 1, 1, 9, 1);
     for (int i = 0; i < 700; i++)
-        batch[i] = chat(w, (struct chat){.from = "anna", .to = "bert", .device = 1, .client_seq = (uint64_t)i + 1,
-                                         .text = text});
+        batch[i] = chat(
+            w, (struct chat){
+                   .from = "anna", .to = "bert", .device = 1, .client_seq = (uint64_t)i + 1, .text = text});
     assert_int_equal(run_batch(&w->run, batch, 700), CORE_OK);
     uint64_t seq = 0;
     size_t records = 0;
@@ -376,7 +408,8 @@ static void cells_are_put_once_a_batch(void **state)
     struct world *w = *state;
     struct record batch[50];
     for (int i = 0; i < 50; i++)
-        batch[i] = chat(w, (struct chat){.from = "anna", .to = "bert", .device = 1, .client_seq = (uint64_t)i + 1});
+        batch[i] =
+            chat(w, (struct chat){.from = "anna", .to = "bert", .device = 1, .client_seq = (uint64_t)i + 1});
     assert_int_equal(run_batch(&w->run, batch, 50), CORE_OK);
     assert_true(HASH_COUNT(w->run.store) <= 5); /* header, two members, a ring */
 }
@@ -404,7 +437,8 @@ static void what_no_version_can_read_is_poison(void **state)
 static void unknown_rules_stop(void **state)
 {
     struct world *w = *state;
-    struct record r = chat(w, (struct chat){.from = "anna", .to = "bert", .device = 1, .client_seq = 1, .rules = 999});
+    struct record r =
+        chat(w, (struct chat){.from = "anna", .to = "bert", .device = 1, .client_seq = 1, .rules = 999});
     assert_int_equal(run_batch(&w->run, &r, 1), CORE_STOP);
     r = chat(w, (struct chat){.from = "anna", .to = "bert", .device = 1, .client_seq = 1, .version = 99});
     assert_int_equal(run_batch(&w->run, &r, 1), CORE_STOP);
@@ -431,7 +465,8 @@ static void a_replay_gives_the_same_numbers_and_nothing_below_quiet(void **state
     live(w, "bert", 1, 1, 9, 1);
     live(w, "anna", 1, 0, 7, 1);
     for (int i = 0; i < 10; i++)
-        batch[i] = chat(w, (struct chat){.from = "anna", .to = "bert", .device = 1, .client_seq = (uint64_t)i + 1});
+        batch[i] =
+            chat(w, (struct chat){.from = "anna", .to = "bert", .device = 1, .client_seq = (uint64_t)i + 1});
     w->run.no_end_effects = true; /* sent, but the cells were never written */
     assert_int_equal(run_batch(&w->run, batch, 10), CORE_OK);
     Im__DeliverRecord *before = deliver(w, 1);
@@ -453,15 +488,20 @@ static void cells_that_are_ahead_tell_what_they_decided(void **state)
     live(w, "anna", 1, 0, 7, 1);
     live(w, "bert", 1, 1, 9, 1);
     for (int i = 0; i < 8; i++) /* a repeat at 2, a refusal at 4 */
-        log[i] = chat(w, (struct chat){.from = "anna", .to = "bert", .device = 1, .epoch = 10, .handle = 7,
-                                       .client_seq = i == 2 ? 2 : (uint64_t)i + 1, .stranger = i == 4});
+        log[i] = chat(w, (struct chat){.from = "anna",
+                                       .to = "bert",
+                                       .device = 1,
+                                       .epoch = 10,
+                                       .handle = 7,
+                                       .client_seq = i == 2 ? 2 : (uint64_t)i + 1,
+                                       .stranger = i == 4});
     /* The persister is at 6; fanout had sent up to 1. */
     struct run persister = {0};
     run_open(&persister, &fanout_core, &settings, &w->views, 0, 100);
     assert_int_equal(run_batch(&persister, log, 6), CORE_OK);
     struct stored *s, *next;
-    HASH_ITER(hh, persister.store, s, next)
-    run_put(&w->run, s->key[0], slice_of(s->key + 1, s->key_n - 1), slice_of(s->row, s->row_n));
+    HASH_ITER (hh, persister.store, s, next)
+        run_put(&w->run, s->key[0], slice_of(s->key + 1, s->key_n - 1), slice_of(s->row, s->row_n));
     run_release(&persister);
     uint8_t key[F_DECIDED_KEY], row[F_DECIDED_ROW], ahead[F_AHEAD_ROW];
     fanout_ahead_row(6, ahead);

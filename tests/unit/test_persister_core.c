@@ -2,8 +2,8 @@
 #include "fanout/core.h"
 #include "persister/core.h"
 #include "persister/rows.h"
-#include "tests/unit/corerun.h"
 #include "tests/unit/convlog.h"
+#include "tests/unit/corerun.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -58,10 +58,18 @@ static void only_accepted_records_become_rows(void **state)
     struct record log[4];
     struct message_texts t;
     run_open(&w->run, &persister_conv, &settings, NULL, 0, 0);
-    log[0] = chat_record(w->arena, 20, &(struct chat){.from = "anna", .to = "bert", .device = 2, .client_seq = 7, .text = "a"});
-    log[1] = chat_record(w->arena, 21, &(struct chat){.from = "anna", .to = "bert", .device = 2, .client_seq = 7, .text = "a"});
-    log[2] = chat_record(w->arena, 22, &(struct chat){.from = "anna", .to = "bert", .device = 2, .client_seq = 8, .stranger = true});
-    log[3] = chat_record(w->arena, 23, &(struct chat){.from = "bert", .to = "anna", .device = 1, .client_seq = 1, .text = "b"});
+    log[0] =
+        chat_record(w->arena, 20,
+                    &(struct chat){.from = "anna", .to = "bert", .device = 2, .client_seq = 7, .text = "a"});
+    log[1] =
+        chat_record(w->arena, 21,
+                    &(struct chat){.from = "anna", .to = "bert", .device = 2, .client_seq = 7, .text = "a"});
+    log[2] = chat_record(
+        w->arena, 22,
+        &(struct chat){.from = "anna", .to = "bert", .device = 2, .client_seq = 8, .stranger = true});
+    log[3] =
+        chat_record(w->arena, 23,
+                    &(struct chat){.from = "bert", .to = "anna", .device = 1, .client_seq = 1, .text = "b"});
     log[3].part = log[0].part = 3;
     assert_int_equal(run_batch(&w->run, log, 4), CORE_OK);
     assert_int_equal(w->run.n_written, 2);
@@ -91,29 +99,10 @@ static void bytes_that_are_no_record_are_poison_and_unknown_rules_stop(void **st
     struct record r = {.topic = T_CONVERSATION, .value = {"\x0f", 1}};
     assert_int_equal(run_batch(&w->run, &r, 1), CORE_OK);
     assert_int_equal(w->run.n_poison, 1);
-    r = chat_record(w->arena, 1, &(struct chat){.from = "anna", .to = "bert", .device = 1, .client_seq = 1, .rules = 99});
+    r = chat_record(w->arena, 1,
+                    &(struct chat){.from = "anna", .to = "bert", .device = 1, .client_seq = 1, .rules = 99});
     assert_int_equal(run_batch(&w->run, &r, 1), CORE_STOP);
     assert_int_equal(w->run.n_written, 0);
-}
-
-/* A log that has everything in it: repeats, old numbers, strangers, several devices, rubbish. */
-static struct record *random_log(struct arena *arena, struct rng *rng, size_t n)
-{
-    static const char *const who[] = {"anna", "bert", "carl", "dora"};
-    struct record *log = calloc(n, sizeof *log);
-    uint64_t next[4][12] = {0};
-    for (size_t i = 0; i < n; i++) {
-        uint32_t from = (uint32_t)rng_below(rng, 4), to = (uint32_t)rng_below(rng, 4), device = (uint32_t)rng_below(rng, 12);
-        uint64_t seq = ++next[from][device];
-        uint64_t back = rng_below(rng, 10) == 0 ? rng_below(rng, 100) : 0;
-        struct chat c = {.from = who[from], .to = who[to], .device = device + 1,
-                         .client_seq = seq > back ? seq - back : 0, .stranger = rng_below(rng, 20) == 0};
-        log[i] = chat_record(arena, (int64_t)i, &c);
-        log[i].time_ms += (int64_t)rng_below(rng, 50) - 25;
-        if (rng_below(rng, 30) == 0)
-            log[i].value.n /= 2;
-    }
-    return log;
 }
 
 static void play(struct run *r, const struct record *log, size_t n, struct rng *rng, uint32_t max)
@@ -151,7 +140,7 @@ static void fanout_and_persister_keep_the_same_cells(void **state)
         struct fanout_views views = {presence, lease};
         struct run f1 = {0}, f2 = {0}, p1 = {0}, p2 = {0};
         rng.state = seed;
-        struct record *log = random_log(arena, &rng, 600);
+        struct record *log = random_log(arena, &rng, 600, 0);
         run_open(&f1, &fanout_core, &big, &views, 0, 0);
         run_open(&f2, &fanout_core, &none, &views, 0, 300);
         run_open(&p1, &persister_conv, &settings, NULL, 0, 0);
@@ -197,7 +186,8 @@ static struct record user_record(struct world *w, Im__UserRecord *u, const char 
     assert_non_null(p);
     im__user_record__pack(u, p);
     struct slice key = {arena_copy(w->arena, user.b, ID_SIZE), ID_SIZE};
-    return (struct record){.topic = T_USER, .offset = w->offset, .time_ms = 1000 + w->offset++, .key = key, .value = {p, n}};
+    return (struct record){
+        .topic = T_USER, .offset = w->offset, .time_ms = 1000 + w->offset++, .key = key, .value = {p, n}};
 }
 
 static void apply(struct world *w, Im__UserRecord u, const char *login)
@@ -317,7 +307,8 @@ static void verifiers_come_and_go(void **state)
     v.user = (ProtobufCBinaryData){ID_SIZE, anna.b};
     v.master_key = 2;
     v.verifier = (ProtobufCBinaryData){6, (uint8_t *)(uintptr_t) "sealed"};
-    struct record r = {.topic = T_VAULT, .key = slice_id(&anna), .value = {bytes, im__vault_record__pack(&v, bytes)}};
+    struct record r = {
+        .topic = T_VAULT, .key = slice_id(&anna), .value = {bytes, im__vault_record__pack(&v, bytes)}};
     assert_int_equal(run_batch(&w->run, &r, 1), CORE_OK);
     struct stored *s = run_find(&w->run, P_VERIFIER, slice_id(&anna));
     assert_non_null(s);

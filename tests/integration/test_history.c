@@ -1,0 +1,277 @@
+/* persister and fanout on real servers: the same numbers, whatever dies and whatever is lost. */
+#include "tests/integration/deployment.h"
+
+#include "common/base/arena.h"
+#include "common/im/history.h"
+#include "proto/record.pb-c.h"
+#include "tests/unit/convlog.h"
+
+#include <hiredis/hiredis.h>
+#include <uthash.h>
+
+static int setup(void **state)
+{
+    *state = calloc(1, sizeof(struct deployment));
+    return *state ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    struct deployment *d = *state;
+    if (d->topics)
+        deployment_release(d);
+    free(d);
+    return 0;
+}
+
+static void produce_random(struct deployment *d, uint64_t seed, size_t n)
+{
+    struct arena *arena = arena_new(0);
+    struct rng rng = {seed};
+    struct record *log = random_log(arena, &rng, n, seed * 100000);
+    for (size_t i = 0; i < n; i++)
+        deployment_produce(d, T_CONVERSATION, &log[i]);
+    deployment_flush(d);
+    free(log);
+    arena_free(arena);
+}
+
+static void produce_accounts(struct deployment *d, int from, int n)
+{
+    uint8_t bytes[512];
+    for (int i = from; i < from + n; i++) {
+        Im__UserRecord u = IM__USER_RECORD__INIT;
+        Im__VaultRecord v = IM__VAULT_RECORD__INIT;
+        char login[32];
+        snprintf(login, sizeof login, "user%d", i);
+        struct id16 user = uid(login);
+        u.version = v.version = 1;
+        u.user = v.user = (ProtobufCBinaryData){ID_SIZE, user.b};
+        u.kind = IM__USER_KIND__USER_REGISTERED;
+        u.login = login;
+        u.display_name = "Jürgen \"J\" {x}, \\";
+        u.source_offset = i;
+        struct record r = {.key = {user.b, ID_SIZE}, .value = {bytes, im__user_record__pack(&u, bytes)}};
+        deployment_produce(d, T_USER, &r);
+        u = (Im__UserRecord)IM__USER_RECORD__INIT;
+        u.version = 1;
+        u.user = v.user;
+        u.kind = i % 3 ? IM__USER_KIND__USER_DEVICE_ADDED : IM__USER_KIND__USER_TOKENS_REVOKED;
+        u.device = 1;
+        u.device_id = "phone";
+        u.device_class = "";
+        u.token_generation = 2;
+        r.value.n = im__user_record__pack(&u, bytes);
+        deployment_produce(d, T_USER, &r);
+        v.master_key = 1;
+        v.verifier = v.user;
+        r.value.n = im__vault_record__pack(&v, bytes);
+        deployment_produce(d, T_VAULT, &r);
+    }
+    deployment_flush(d);
+}
+
+static int64_t log_end(struct deployment *d, uint16_t topic)
+{
+    return deployment_end(d, topic, 0) + deployment_end(d, topic, 1);
+}
+
+/* PostgreSQL has everything that is in the log. */
+static bool persisted(struct deployment *d)
+{
+    return number(d->pg, "SELECT sum(next[1]) FROM parley_marks WHERE store = 'conversation'") ==
+               log_end(d, T_CONVERSATION) &&
+           number(d->pg, "SELECT sum(next[1]) FROM parley_marks WHERE store = 'users'") ==
+               log_end(d, T_USER) &&
+           number(d->pg, "SELECT sum(next[2]) FROM parley_marks WHERE store = 'users'") ==
+               log_end(d, T_VAULT);
+}
+
+static void a_rebuild_equals_the_live_history(void **state)
+{
+    struct deployment *d = *state;
+    struct history live, rebuilt;
+    char err[256] = "";
+    deployment_init(d);
+    pid_t p = deployment_start(d, "persister", NULL);
+    for (uint64_t round = 1; round <= 4; round++) {
+        int64_t before = number(d->pg, "SELECT count(*) FROM messages");
+        produce_random(d, round, 1500);
+        produce_accounts(d, (int)round * 100, 100);
+        UNTIL(number(d->pg, "SELECT count(*) FROM messages") > before);
+        deployment_stop(p, SIGKILL);
+        p = deployment_start(d, "persister", NULL);
+    }
+    UNTIL(persisted(d));
+    if (history_read(d->conninfo, &live, NULL, NULL, err, sizeof err))
+        fail_msg("%s", err);
+    assert_int_equal(live.gaps, 0);
+    assert_true(live.rows[HISTORY_MESSAGES] > 3000);
+    assert_int_equal(live.rows[HISTORY_ACCOUNTS], 400);
+    assert_int_equal(live.rows[HISTORY_VERIFIERS], 400);
+    assert_true(live.rows[HISTORY_DEVICES] > 200);
+    assert_int_equal(
+        number(d->pg, "SELECT count(*) FROM accounts WHERE display_name <> E'Jürgen \"J\" {x}, \\\\'"), 0);
+    assert_int_equal(deployment_stop(p, SIGTERM), 0);
+
+    deployment_new_schema(d);
+    p = deployment_start(d, "persister", NULL);
+    UNTIL(persisted(d));
+    if (history_read(d->conninfo, &rebuilt, NULL, NULL, err, sizeof err))
+        fail_msg("%s", err);
+    assert_string_equal(history_table_name(history_compare(&live, &rebuilt)), "none");
+    assert_int_equal(deployment_stop(p, SIGTERM), 0);
+}
+
+/* ---- fanout ---- */
+
+struct told { /* one place in a conversation, and what was said to be there */
+    UT_hash_handle hh;
+    uint8_t key[ID_SIZE + 8]; /* conversation, seq */
+    uint8_t msg_id[ID_SIZE];
+    bool in_history;
+};
+struct tally {
+    struct told *all;
+    size_t contradictions;
+};
+
+static void place(uint8_t key[ID_SIZE + 8], const void *conv, uint64_t seq)
+{
+    memcpy(key, conv, ID_SIZE);
+    memcpy(key + ID_SIZE, &seq, sizeof seq);
+}
+
+static void on_offline(void *ctx, int32_t part, struct slice value)
+{
+    struct tally *t = ctx;
+    struct told *old;
+    (void)part;
+    Im__OfflineRecord *r = im__offline_record__unpack(NULL, value.n, value.p);
+    assert_non_null(r);
+    assert_int_equal(r->body_case, IM__OFFLINE_RECORD__BODY_ITEM);
+    const Im__QueueItem *item = r->item->item;
+    Im__ChatPush *push = im__chat_push__unpack(NULL, item->payload.len, item->payload.data);
+    assert_non_null(push);
+    assert_int_equal(push->seq, item->seq);
+    struct told *told = calloc(1, sizeof *told);
+    place(told->key, item->conversation.data, item->seq);
+    memcpy(told->msg_id, push->msg_id.data, ID_SIZE);
+    HASH_FIND(hh, t->all, told->key, sizeof told->key, old);
+    if (!old) {
+        HASH_ADD(hh, t->all, key, sizeof told->key, told);
+    } else {
+        t->contradictions += memcmp(old->msg_id, told->msg_id, ID_SIZE) != 0;
+        free(told);
+    }
+    im__chat_push__free_unpacked(push, NULL);
+    im__offline_record__free_unpacked(r, NULL);
+}
+
+/* What fanout told is what history holds: every number, and the same message under it. */
+static void check_told(struct deployment *d)
+{
+    struct tally t = {0};
+    struct told *told, *next;
+    uint8_t key[ID_SIZE + 8];
+    deployment_read(d, T_OFFLINE, on_offline, &t);
+    assert_int_equal(t.contradictions, 0);
+    PGresult *res =
+        PQexecParams(d->pg, "SELECT conv, seq, msg_id FROM messages", 0, NULL, NULL, NULL, NULL, 1);
+    assert_int_equal(PQresultStatus(res), PGRES_TUPLES_OK);
+    for (int i = 0; i < PQntuples(res); i++) {
+        uint64_t seq = 0;
+        for (int b = 0; b < 8; b++)
+            seq = seq << 8 | (uint8_t)PQgetvalue(res, i, 1)[b];
+        place(key, PQgetvalue(res, i, 0), seq);
+        HASH_FIND(hh, t.all, key, sizeof key, told);
+        if (!told)
+            fail_msg("a message in history was told to nobody (seq %" PRIu64 ")", seq);
+        assert_memory_equal(told->msg_id, PQgetvalue(res, i, 2), ID_SIZE);
+        told->in_history = true;
+    }
+    assert_int_equal(HASH_COUNT(t.all), PQntuples(res));
+    PQclear(res);
+    HASH_ITER (hh, t.all, told, next) {
+        HASH_DEL(t.all, told);
+        free(told);
+    }
+}
+
+/* All that this deployment has in Redis is gone. */
+static void forget_redis(struct deployment *d)
+{
+    char host[128], pattern[64];
+    const char *url = server("PARLEY_REDIS"), *colon = strrchr(url, ':');
+    snprintf(host, sizeof host, "%.*s", (int)(colon - url), url);
+    redisContext *c = redisConnect(host, (int)strtol(colon + 1, NULL, 10));
+    assert_non_null(c);
+    assert_int_equal(c->err, 0);
+    snprintf(pattern, sizeof pattern, "*%s*", d->prefix);
+    redisReply *keys = redisCommand(c, "KEYS %s", pattern);
+    assert_non_null(keys);
+    assert_true(keys->elements > 0);
+    for (size_t i = 0; i < keys->elements; i++)
+        freeReplyObject(redisCommand(c, "DEL %b", keys->element[i]->str, (size_t)keys->element[i]->len));
+    freeReplyObject(keys);
+    redisFree(c);
+}
+
+static void fanout_keeps_the_numbers_whatever_is_lost(void **state)
+{
+    struct deployment *d = *state;
+    deployment_init(d);
+    pid_t persister = deployment_start(d, "persister", NULL), fanout = deployment_start(d, "fanout", NULL);
+    produce_random(d, 1, 1000);
+    UNTIL(deployment_end(d, T_OFFLINE, 0) > 0);
+    deployment_stop(fanout, SIGKILL); /* in the middle, or just after */
+    fanout = deployment_start(d, "fanout", NULL);
+    UNTIL(deployment_caught_up(d, GROUP_FANOUT, T_CONVERSATION) && persisted(d));
+
+    /* Redis forgets; the persister is where fanout was. */
+    deployment_stop(fanout, SIGKILL);
+    forget_redis(d);
+    fanout = deployment_start(d, "fanout", NULL);
+    produce_random(d, 2, 500);
+    UNTIL(deployment_caught_up(d, GROUP_FANOUT, T_CONVERSATION) && persisted(d));
+
+    /* Redis forgets, and the persister has numbered what fanout never saw. */
+    deployment_stop(fanout, SIGKILL);
+    produce_random(d, 3, 500);
+    UNTIL(persisted(d));
+    forget_redis(d);
+    fanout = deployment_start(d, "fanout", NULL);
+    UNTIL(deployment_caught_up(d, GROUP_FANOUT, T_CONVERSATION));
+    produce_random(d, 4, 500);
+    UNTIL(deployment_caught_up(d, GROUP_FANOUT, T_CONVERSATION) && persisted(d));
+
+    /* The persister is behind, and Redis forgets under the running process. */
+    deployment_stop(persister, SIGKILL);
+    produce_random(d, 5, 500);
+    UNTIL(deployment_caught_up(d, GROUP_FANOUT, T_CONVERSATION));
+    forget_redis(d);
+    produce_random(d, 6, 500);
+    UNTIL(deployment_caught_up(d, GROUP_FANOUT, T_CONVERSATION));
+
+    /* Both are gone. */
+    deployment_stop(fanout, SIGKILL);
+    forget_redis(d);
+    deployment_new_schema(d);
+    produce_random(d, 7, 500);
+    fanout = deployment_start(d, "fanout", NULL);
+    UNTIL(deployment_caught_up(d, GROUP_FANOUT, T_CONVERSATION));
+    persister = deployment_start(d, "persister", NULL);
+    UNTIL(persisted(d));
+    check_told(d);
+    assert_int_equal(deployment_stop(fanout, SIGTERM), 0);
+    assert_int_equal(deployment_stop(persister, SIGTERM), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_rebuild_equals_the_live_history, setup, teardown),
+        cmocka_unit_test_setup_teardown(fanout_keeps_the_numbers_whatever_is_lost, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
