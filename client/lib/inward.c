@@ -137,8 +137,12 @@ static void on_ack(struct parley *p, const struct frame *f, int64_t now)
         return;
     }
     inbox_event(p->inbox, f->seq_id);
-    if (a->stage == IM__STAGE__SEQUENCED && p->cb.message && get_id(&a->conversation, &conv))
-        (void)inbox_own(p->inbox, conv, a->seq, p->new_device, now);
+    if (a->stage == IM__STAGE__SEQUENCED && get_id(&a->conversation, &conv)) {
+        if (p->cb.message)
+            (void)inbox_own(p->inbox, conv, a->seq, p->new_device, now);
+        else /* remembered all the same: nobody will ever deliver it to this device, so it must not look like a hole */
+            (void)inbox_have(p->inbox, conv, a->seq, a->seq, true);
+    }
     if (e && a->stage == IM__STAGE__SEQUENCED)
         outward_told(p, e, PARLEY_SEQUENCED, PARLEY_OK, "", a);
     else if (e && a->stage == IM__STAGE__STAGE_REFUSED)

@@ -310,6 +310,46 @@ static void without_a_taker_nothing_is_confirmed(void **state)
     fake_stop(&f);
 }
 
+/* `send` takes no messages; a `listen` after it on the same device must not wait for what the device itself wrote. */
+static void own_places_are_remembered_without_a_taker(void **state)
+{
+    (void)state;
+    struct fake f;
+    char dir[] = "/tmp/parley-client-XXXXXX", file[64], lock[70];
+    assert_non_null(mkdtemp(dir));
+    snprintf(file, sizeof file, "%s/state", dir);
+    snprintf(lock, sizeof lock, "%s.lock", file);
+    struct parley_options o = {.state_file = file, .backoff_min_ms = 2, .backoff_max_ms = 10};
+    fake_start(&f, &o, "");
+    o.servers = f.addr;
+    parley_login(f.p, "alice", "correct horse");
+    fake_login(&f, 0, 64, true);
+    fake_push(&f, 1, 3, 1, "one");
+    fake_confirmed(&f, 1);
+    parley_free(f.p);
+    f.p = parley_new(&o, NULL, NULL);
+    assert_int_equal(parley_login_token(f.p, NULL), 0);
+    fake_login(&f, 50, 64, false);
+    parley_send_text(f.p, "bob", "x");
+    uint32_t id = chat(&f, 51, "x");
+    fake_ack(&f, id, 51, IM__STAGE__ACCEPTED, 3, 0);
+    fake_ack(&f, 1, 51, IM__STAGE__SEQUENCED, 3, 2);
+    while (parley_unresolved(f.p))
+        fake_run(&f);
+    parley_free(f.p);
+    fake_client(&f, &o);
+    assert_int_equal(parley_login_token(f.p, NULL), 0);
+    fake_login(&f, 60, 64, false);
+    fake_push(&f, 1, 3, 3, "three");
+    fake_confirmed(&f, 1);
+    assert_int_equal(fake_count(&f, "message"), 2);
+    assert_true(raw_quiet(f.s, PULL));
+    fake_stop(&f);
+    unlink(file);
+    unlink(lock);
+    rmdir(dir);
+}
+
 static void stale_is_told(void **state)
 {
     (void)state;
@@ -563,6 +603,7 @@ int main(void)
         cmocka_unit_test(pages_after_login_and_pulled),
         cmocka_unit_test(sends_and_their_stages),
         cmocka_unit_test(without_a_taker_nothing_is_confirmed),
+        cmocka_unit_test(own_places_are_remembered_without_a_taker),
         cmocka_unit_test(stale_is_told),
         cmocka_unit_test(resends_after_a_cut_in_order_before_new),
         cmocka_unit_test(never_more_than_the_window),
