@@ -2,6 +2,7 @@
 #include "common/base/clock.h"
 #include "common/base/kadmin.h"
 #include "common/base/kproducer.h"
+#include "common/base/kv.h"
 #include "common/base/loop.h"
 #include "common/base/rand.h"
 #include "common/base/shell.h"
@@ -279,6 +280,178 @@ static void nothing_committed_halts(void **state)
     store_free(store);
 }
 
+/* ---- rows: a core that counts records per value in Redis and forgets them after every batch ---- */
+struct counter {
+    struct {
+        char value[16];
+        int count;
+    } rows[32];
+    size_t n;
+};
+
+static void *counter_open(const struct core_open *o)
+{
+    (void)o;
+    return calloc(1, sizeof(struct counter));
+}
+
+static int *counter_find(struct counter *c, struct slice v)
+{
+    for (size_t i = 0; i < c->n; i++)
+        if (strlen(c->rows[i].value) == v.n && !memcmp(c->rows[i].value, v.p, v.n))
+            return &c->rows[i].count;
+    return NULL;
+}
+
+static enum core_rc counter_plan(void *core, const struct record *r, struct want *w)
+{
+    if (!counter_find(core, r->value))
+        want_add(w, 1, r->value);
+    return CORE_OK;
+}
+
+static void counter_load(void *core, uint8_t table, struct slice key, struct slice row)
+{
+    struct counter *c = core;
+    (void)table;
+    memcpy(c->rows[c->n].value, key.p, key.n);
+    c->rows[c->n].value[key.n] = 0;
+    memcpy(&c->rows[c->n].count, row.n ? row.p : &(int){0}, sizeof(int));
+    c->n++;
+}
+
+static enum core_rc counter_step(void *core, const struct record *r, int64_t now, struct fx *fx)
+{
+    int *n = counter_find(core, r->value);
+    (void)now;
+    ++*n;
+    fx_put(fx, 1, r->value, (struct slice){n, sizeof *n});
+    fx_send_at(fx, T_OUT, r->part, r->key, r->value, 0);
+    return CORE_OK;
+}
+
+static void counter_end(void *core, int64_t now, struct fx *fx)
+{
+    (void)now;
+    (void)fx;
+    ((struct counter *)core)->n = 0;
+}
+
+static const struct core_ops counter_ops = {.open = counter_open,
+                                            .plan = counter_plan,
+                                            .load = counter_load,
+                                            .step = counter_step,
+                                            .end = counter_end,
+                                            .close = pass_close};
+
+static int recoveries;
+static void again_from_the_start(void *ctx, struct shell_recovery *r, const struct shell_gap *gap)
+{
+    (void)ctx;
+    assert_true(gap->committed[0] > 0);
+    recoveries++;
+    shell_recovery_from_start(r);
+}
+
+static int read_back;
+static void on_count(void *ctx, const struct kv_result *r)
+{
+    int *out = ctx;
+    *out = -1;
+    if (r->reply && r->reply->type == REDIS_REPLY_STRING)
+        memcpy(out, r->reply->str, sizeof *out);
+    read_back++;
+}
+
+static int count_in(struct kv *kv, struct setup *s, int32_t part, const char *value)
+{
+    char key[160];
+    int out = 0, before = read_back;
+    snprintf(key, sizeof key, "ts:{%s:%d}:t1", s->group, part);
+    assert_int_equal(kv_sendz(kv, on_count, &out, "HGET", key, value, NULL), 0);
+    WAIT_UNTIL(read_back > before);
+    return out;
+}
+
+static void lose_rows(struct kv *kv, struct setup *s)
+{
+    for (int part = 0; part < PARTS; part++) {
+        char mark[160], rows[160];
+        snprintf(mark, sizeof mark, "ts:{%s:%d}:m", s->group, part);
+        snprintf(rows, sizeof rows, "ts:{%s:%d}:t1", s->group, part);
+        assert_int_equal(kv_sendz(kv, NULL, NULL, "DEL", mark, rows, NULL), 0);
+    }
+}
+
+static void rows_survive_restarts_and_their_own_loss(void **state)
+{
+    (void)state;
+    const char *url = getenv("PARLEY_REDIS");
+    assert_non_null(url);
+    struct kv *kv = kv_new(loop, &(struct kv_conf){.url = url});
+    WAIT_UNTIL(kv_up(kv));
+    struct setup s;
+    make_setup(&s, "rows");
+    struct store *store = store_redis_new(loop, kv, "ts");
+    struct shell_decl d = declare(&s, store, 1);
+    d.ops = &counter_ops;
+    d.recover = again_from_the_start;
+    struct kproducer *p = producer(&s);
+    char v[16];
+    int sent = 0;
+    for (int round = 1; round <= 3; round++) {
+        struct shell *sh = shell_new(loop, &d);
+        for (int i = 0; i < 3000; i++, sent++) {
+            snprintf(v, sizeof v, "v%d", i % 10);
+            put(p, T_IN, i / 10 % PARTS, v);
+            if (i != 1500 || round != 2)
+                continue;
+            WAIT_UNTIL(count_in(kv, &s, 0, "v3") == sent / 20); /* the core is at work */
+            lose_rows(kv, &s);
+        }
+        WAIT_UNTIL(count_in(kv, &s, 0, "v3") == sent / 20 && count_in(kv, &s, 1, "v3") == sent / 20);
+        stop(sh);
+        assert_int_equal(end_of(&s, T_OUT, 0) >= sent / 2, 1);
+    }
+    lose_rows(kv, &s); /* while nobody runs */
+    int before = recoveries;
+    int64_t out = end_of(&s, T_OUT, 0);
+    struct shell *sh = shell_new(loop, &d);
+    WAIT_UNTIL(count_in(kv, &s, 0, "v9") == sent / 20 && count_in(kv, &s, 1, "v9") == sent / 20);
+    stop(sh);
+    assert_int_equal(recoveries, before + PARTS);
+    assert_int_equal(end_of(&s, T_OUT, 0), out); /* nothing is sent a second time */
+    kproducer_free(p, 1000);
+    store_free(store);
+    kv_free(kv);
+}
+
+static void without_a_way_to_recover_it_halts(void **state)
+{
+    (void)state;
+    struct kv *kv = kv_new(loop, &(struct kv_conf){.url = getenv("PARLEY_REDIS")});
+    WAIT_UNTIL(kv_up(kv));
+    struct setup s;
+    make_setup(&s, "halt");
+    struct store *store = store_redis_new(loop, kv, "ts");
+    struct shell_decl d = declare(&s, store, 1);
+    d.ops = &counter_ops;
+    struct kproducer *p = producer(&s);
+    struct shell *sh = shell_new(loop, &d);
+    put(p, T_IN, 0, "a");
+    put(p, T_IN, 1, "a");
+    WAIT_UNTIL(end_of(&s, T_OUT, 0) == 1 && end_of(&s, T_OUT, 1) == 1);
+    stop(sh);
+    lose_rows(kv, &s);
+    sh = shell_new(loop, &d);
+    struct shell_stats st;
+    WAIT_UNTIL((shell_stats(sh, &st), st.halted == PARTS));
+    stop(sh);
+    kproducer_free(p, 1000);
+    store_free(store);
+    kv_free(kv);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -304,9 +477,14 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(passes_everything_on_in_order),   cmocka_unit_test(resumes_where_it_stopped),
-        cmocka_unit_test(poison_goes_to_the_dead_letters), cmocka_unit_test(a_stop_halts_one_partition_only),
-        cmocka_unit_test(two_shells_share_and_take_over),  cmocka_unit_test(nothing_committed_halts),
+        cmocka_unit_test(passes_everything_on_in_order),
+        cmocka_unit_test(resumes_where_it_stopped),
+        cmocka_unit_test(poison_goes_to_the_dead_letters),
+        cmocka_unit_test(a_stop_halts_one_partition_only),
+        cmocka_unit_test(two_shells_share_and_take_over),
+        cmocka_unit_test(nothing_committed_halts),
+        cmocka_unit_test(rows_survive_restarts_and_their_own_loss),
+        cmocka_unit_test(without_a_way_to_recover_it_halts),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
