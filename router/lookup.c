@@ -18,6 +18,8 @@ enum core_rc route_lookup(struct router *r, const struct inbound *in, struct fx 
                                 .seq_id = in->m->seq_id,
                                 .payload = codec_pack(fx, &l.base),
                                 .trace = in->trace};
-    router_tell(r, fx, &in->from, &item);
+    struct session asker = in->from; /* the record's key is who was asked about, not who asks */
+    asker.user = (struct id16){{0}};
+    router_tell(r, fx, &asker, &item);
     return CORE_OK;
 }
