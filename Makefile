@@ -122,7 +122,7 @@ CORE_LIBS := $(IM_LIB) $(BASE_LIB)
 TEST_LIBS := $(SUPPORT_LIB) $(PROC_LIB) $(CLIENT_LIB) $(CORE_LIBS)
 
 # ---- targets ----
-.PHONY: all help deps deps-dev lint format format-check tidy test check unit integration sim bench demo fuzz fuzz-smoke \
+.PHONY: all help docs deps deps-dev lint format format-check tidy test check unit integration sim bench demo fuzz fuzz-smoke \
         coverage install clean tests programs
 all: programs tests lint ## build everything, warnings as errors, with the layer and proto checks
 programs: $(PROGRAMS) $(if $(CLIENT_SRC),$(O)/libparley.a $(O)/libparley.so) $(if $(PROTOS),$(O)/parley.desc)
@@ -251,6 +251,9 @@ build-integration: $(if $(call chosen,$(INTEGRATION)),$(PROGRAMS) $(call chosen,
 coverage: ## unit tests with gcov; prints lines covered per folder
 	+$(MAKE) COVERAGE=1 unit
 	$(PYTHON) tools/coverage $(B)-coverage
+docs: all ## the pages that are made from the source: error codes, settings
+	tools/make-errors
+	tools/make-configuration $(O)/bin
 bench: ## the benchmark: private servers, the pipeline, floors measured in the same run
 	@+test -x tools/bench || { echo 'tools/bench is not here yet'; exit 2; }; PARLEY_BUILD='$(O)' PARLEY_MAKE='$(MAKE)' tools/bench
 demo: ## install what is missing, build, start everything and let two demo users talk; Ctrl-C stops it
