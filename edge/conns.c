@@ -40,7 +40,7 @@ static struct sock *make(struct conns *k, uint32_t conn)
 void conns_interest(struct conns *k, struct sock *s)
 {
     uint32_t events = 0;
-    if (!(s->flags & (SOCK_PAUSED | SOCK_CLOSING | SOCK_BEHIND | SOCK_PARKED)))
+    if (s->flags & SOCK_SHUT || !(s->flags & (SOCK_PAUSED | SOCK_CLOSING | SOCK_BEHIND | SOCK_PARKED)))
         events |= EPOLLIN;
     if (s->flags & SOCK_WANTS_OUT)
         events |= EPOLLOUT;
@@ -158,6 +158,13 @@ void conns_again(struct conns *k, struct sock *s)
         conns_gone(k, s);
 }
 
+/* A close() with input unread would reset the connection, and the last frames might never be seen. */
+static bool discard(struct conns *k, struct sock *s)
+{
+    ssize_t n = read(s->watch.fd, k->scratch, SCRATCH);
+    return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
 static void on_event(struct loop_fd *watch, uint32_t events)
 {
     struct sock *s = container_of(watch, struct sock, watch);
@@ -167,7 +174,7 @@ static void on_event(struct loop_fd *watch, uint32_t events)
         conns_dirty(k, s);
     }
     if (s->flags & (SOCK_CLOSING | SOCK_DEAD)) {
-        if (events & (EPOLLHUP | EPOLLERR))
+        if (events & (EPOLLHUP | EPOLLERR) || (events & EPOLLIN && !discard(k, s)))
             conns_gone(k, s);
         return;
     }

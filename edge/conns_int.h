@@ -17,7 +17,8 @@ enum {
     SOCK_WANTS_OUT = 64,
     SOCK_FEED = 128, /* was resumed with input in hand */
     SOCK_SLOW = 256, /* over the cap: the core is told in the hook */
-    SOCK_DEAD = 512  /* writing failed */
+    SOCK_DEAD = 512, /* writing failed, or closed by the other end */
+    SOCK_SHUT = 1024 /* everything is written; waiting for the other end to close */
 };
 
 struct inbuf {

@@ -4,9 +4,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-#define LINGER_TICKS 8 /* how long a closed connection may take to read its last frames */
+#define LINGER_TICKS 8 /* how long a closed connection may take to read its last frames and go */
 
 struct conns *conns_the;
 
@@ -158,7 +159,10 @@ static void settle(struct conns *k, struct sock *s)
         }
         s->flags &= (uint16_t)~SOCK_SLOW;
     }
-    if (s->flags & SOCK_DEAD || (s->flags & SOCK_CLOSING && !s->out.head)) {
+    if (s->flags & SOCK_CLOSING && !s->out.head && !(s->flags & (SOCK_SHUT | SOCK_DEAD))) {
+        s->flags |= shutdown(s->watch.fd, SHUT_WR) ? SOCK_DEAD : SOCK_SHUT;
+    }
+    if (s->flags & SOCK_DEAD) {
         reap(k, s);
         return;
     }
