@@ -14,7 +14,7 @@
 #define SPREAD_MS   1500 /* the longest delay of our own */
 #define COMMIT_MS   1000
 #define RECOMMIT_MS 3600000
-#define SWEEP_MS    5000
+#define SWEEP_MS    30000
 
 METRIC_GAUGE(minded, "parley_offline_minded_slots", "Delivery slots without an edge that this worker reads.");
 
@@ -200,13 +200,15 @@ void minder_lease(struct minder_core *m, int64_t now_ms)
 
 void minder_tick(struct minder_core *m, int64_t now_ms)
 {
+    bool swept = false; /* one slot at a time: it may be long */
     for (uint32_t i = 0; i < m->n_slots; i++) {
         struct mslot *s = &m->slots[i];
         if (s->state == M_JOINING && now_ms - s->since_ms >= JOIN_MS)
             leave(m, i, s, now_ms);
         if (s->state == M_HELD && now_ms - s->commit_ms >= COMMIT_MS)
             commit(m, i, s, now_ms);
-        if (s->claim >= 0 && now_ms - s->sweep_ms >= SWEEP_MS) {
+        if (!swept && s->claim >= 0 && now_ms - s->sweep_ms >= SWEEP_MS) {
+            swept = true;
             s->sweep_ms = now_ms;
             minder_sweep(m, i);
         }
