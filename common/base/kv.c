@@ -2,6 +2,7 @@
  * A connection counts as up once it has answered PING, so a server that still loads its data is not up. */
 #include "common/base/kv.h"
 #include "common/base/backoff.h"
+#include "common/base/kv_url.h"
 #include "common/base/loop.h"
 
 #include <errno.h>
@@ -24,8 +25,7 @@ struct pending {
 struct kv {
     struct loop *loop;
     struct kv_conf conf;
-    char *host, *password, *path;
-    int port, db;
+    struct kv_url at;
     redisContext *c;
     struct loop_fd fd;
     struct loop_hook hook;
@@ -41,48 +41,6 @@ struct kv {
     bool freed; /* then the memory goes when the outermost returns */
     struct kv_stats stats;
 };
-
-/* ---- address ---- */
-static char *copy(const char *p, size_t n)
-{
-    char *s = malloc(n + 1);
-    if (s) {
-        memcpy(s, p, n);
-        s[n] = 0;
-    }
-    return s;
-}
-
-static int number(const char *p, int otherwise)
-{
-    char *end;
-    long v = strtol(p, &end, 10);
-    return end == p || v < 0 || v > 65535 ? otherwise : (int)v;
-}
-
-/* redis://[user:]password@host:port/db, host:port, unix:/path */
-static bool parse_url(struct kv *k, const char *url)
-{
-    if (!strncmp(url, "unix:", 5)) {
-        k->path = copy(url + 5, strlen(url + 5));
-        return k->path != NULL;
-    }
-    if (!strncmp(url, "redis://", 8))
-        url += 8;
-    const char *at = strrchr(url, '@');
-    if (at) {
-        const char *colon = memchr(url, ':', (size_t)(at - url));
-        const char *p = colon ? colon + 1 : url;
-        k->password = copy(p, (size_t)(at - p));
-        url = at + 1;
-    }
-    size_t n = strcspn(url, ":/");
-    k->host = n ? copy(url, n) : copy("127.0.0.1", 9);
-    k->port = url[n] == ':' ? number(url + n + 1, 6379) : 6379;
-    const char *slash = strchr(url, '/');
-    k->db = slash ? number(slash + 1, 0) : 0;
-    return k->host != NULL;
-}
 
 /* ---- commands in flight ---- */
 static bool push(struct kv *k, kv_fn *fn, void *ctx)
@@ -128,9 +86,7 @@ static void disconnect(struct kv *k)
 static void destroy(struct kv *k)
 {
     free(k->ring);
-    free(k->host);
-    free(k->password);
-    free(k->path);
+    kv_url_release(&k->at);
     free(k);
 }
 
@@ -290,12 +246,12 @@ static bool greet(struct kv *k)
 {
     k->state = KV_S_GREETING;
     bool ok = true;
-    if (k->password) {
-        ok = redisAppendCommand(k->c, "AUTH %s", k->password) == REDIS_OK && push(k, NULL, NULL);
+    if (k->at.password) {
+        ok = redisAppendCommand(k->c, "AUTH %s", k->at.password) == REDIS_OK && push(k, NULL, NULL);
         k->greetings++;
     }
-    if (ok && k->db) {
-        ok = redisAppendCommand(k->c, "SELECT %d", k->db) == REDIS_OK && push(k, NULL, NULL);
+    if (ok && k->at.db) {
+        ok = redisAppendCommand(k->c, "SELECT %d", k->at.db) == REDIS_OK && push(k, NULL, NULL);
         k->greetings++;
     }
     k->greetings++;
@@ -328,7 +284,7 @@ static void on_fd(struct loop_fd *f, uint32_t events)
 
 static bool connect_now(struct kv *k)
 {
-    k->c = k->path ? redisConnectUnixNonBlock(k->path) : redisConnectNonBlock(k->host, k->port);
+    k->c = k->at.path ? redisConnectUnixNonBlock(k->at.path) : redisConnectNonBlock(k->at.host, k->at.port);
     if (!k->c)
         return false;
     if (k->c->err || loop_add(k->loop, &k->fd, k->c->fd, EPOLLOUT | EPOLLIN, on_fd) < 0)
@@ -370,8 +326,8 @@ struct kv *kv_new(struct loop *loop, const struct kv_conf *conf)
     k->conf.timeout_ms = conf->timeout_ms ? conf->timeout_ms : 5000;
     k->conf.max_pipeline = conf->max_pipeline ? conf->max_pipeline : 65536;
     k->conf.max_kbytes = conf->max_kbytes ? conf->max_kbytes : 65536;
-    if (!parse_url(k, conf->url)) {
-        free(k->password);
+    if (!kv_url_parse(&k->at, conf->url)) {
+        kv_url_release(&k->at);
         free(k);
         return NULL;
     }

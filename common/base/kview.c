@@ -40,7 +40,8 @@ static void reached_end(struct kview *v, struct view_part *p)
 
 static void hand_out(struct kview *v, const rd_kafka_message_t *m)
 {
-    struct view_part *p = m->partition >= 0 && m->partition < v->conf.partitions ? &v->parts[m->partition] : NULL;
+    struct view_part *p =
+        m->partition >= 0 && m->partition < v->conf.partitions ? &v->parts[m->partition] : NULL;
     if (m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
         if (p)
             reached_end(v, p);

@@ -1,7 +1,9 @@
 /* shell_int.h: the parts of the shell, for each other and for their unit test.
  *
  *     shell.c            declaration, consumer, producer; shell_stat.c: metrics, readiness
+ *     shell_env.c        what partitions ask of it
  *     shell_part.c       a partition: open, close, halt, open again, drain
+ *     shell_turn.c       … its records and turns
  *     shell_batch.c      a batch: fill, plan, load, step, tick
  *     shell_send.c       its sends and their reports
  *     shell_put.c        its rows and the mark, then the commit
@@ -164,8 +166,6 @@ struct spart {
 struct spart *spart_new(const struct shell_decl *, const struct spart_env *, int32_t part,
                         const int64_t *committed);
 void spart_free(struct spart *);
-bool spart_record(struct spart *, uint8_t input, const struct record *, struct kmsg *); /* true: kept */
-void spart_turn(struct spart *);                                                        /* before each wait */
 void spart_drain(struct spart *); /* then SPART_CLOSED by env->changed */
 void spart_lost(struct spart *);  /* SPART_CLOSED at once */
 void spart_fail(struct spart *, enum spart_failure, const char *why);
@@ -174,6 +174,10 @@ void spart_open_core(struct spart *);
 void spart_drained(struct spart *);               /* looks whether a drain or a halt is over */
 void spart_wait(struct spart *, const char *why); /* NULL: no longer */
 int64_t spart_retry_ms(struct spart *);
+
+/* shell_turn.c */
+bool spart_record(struct spart *, uint8_t input, const struct record *, struct kmsg *); /* true: kept */
+void spart_turn(struct spart *);                                                        /* before each wait */
 
 /* shell_batch.c */
 struct batch *batch_new(struct spart *);
@@ -220,6 +224,7 @@ struct shell {
     char crash[5][48];
     int64_t lag;
 };
+struct spart_env shell_env(struct shell *);
 void shell_stat_init(struct shell *);
 void shell_stat_update(struct shell *); /* readiness, gauges */
 
