@@ -11,14 +11,14 @@
 #define HELD_MAX      4096 /* … and in all */
 #define FIRST_ASK_MS  200  /* most holes close by themselves at once */
 #define ASK_MAX_MS    4000
+#define GUESS_MS      2000 /* patience with the first hole after a start that is not from memory */
 #define NEVER         INT64_MAX
 #define NONE          (-1)
 
 struct held {
     struct held *next;
     uint64_t seq;
-    uint32_t delivery; /* 0: came in a page, or the device's own */
-    bool own;          /* nothing to show */
+    uint32_t delivery; /* 0: came in a page */
     size_t n;
     uint8_t payload[];
 };
@@ -26,10 +26,13 @@ struct held {
 struct talk {
     struct id16 id;
     struct ranges have; /* empty: the start is not known */
-    struct held *held;  /* ascending */
+    struct ranges own; /* places of this device's own messages that are not reached yet: never pushed to it */
+    struct held *held; /* ascending */
     uint32_t n_held;
     uint32_t asks;
     bool dirty, asking, overflowed, queued;
+    bool
+        guess; /* the start is not from our own memory: own messages before this start may be the next hole */
     int64_t hole_since, ask_at;
     UT_hash_handle hh;
     struct talk *prev, *next;   /* by last use, the oldest first */
@@ -65,6 +68,7 @@ static void talk_drop(struct inbox *in, struct talk *t)
         free(h);
     }
     ranges_release(&t->have);
+    ranges_release(&t->own);
     free(t);
 }
 
@@ -155,10 +159,38 @@ static void wait_out(struct inbox *in, struct talk *t)
     t->hole_since = NONE;
 }
 
+static void drop_first(struct ranges *r)
+{
+    memmove(r->v, r->v + 1, --r->n * sizeof *r->v);
+}
+
 static void take(struct inbox *in, struct talk *t, uint64_t seq)
 {
     (void)ranges_add(&t->have, seq, seq); /* without memory it will be shown again: rather twice than never */
     mark_dirty(in, t);
+}
+
+/* Own messages that come next need no waiting for. */
+static void absorb(struct inbox *in, struct talk *t)
+{
+    while (t->have.n && t->own.n && t->own.v[0].from <= ranges_last(&t->have).upto + 1) {
+        struct range r = t->own.v[0];
+        (void)ranges_add(&t->have, r.from, r.upto);
+        mark_dirty(in, t);
+        drop_first(&t->own);
+    }
+}
+
+/* How many of from … upto are nobody else's. */
+static uint64_t own_between(const struct talk *t, uint64_t from, uint64_t upto)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < t->own.n; i++) {
+        uint64_t a = t->own.v[i].from < from ? from : t->own.v[i].from;
+        uint64_t b = t->own.v[i].upto > upto ? upto : t->own.v[i].upto;
+        n += b >= a ? b - a + 1 : 0;
+    }
+    return n;
 }
 
 static struct held *unhold(struct inbox *in, struct talk *t)
@@ -170,20 +202,20 @@ static struct held *unhold(struct inbox *in, struct talk *t)
     return h;
 }
 
-/* Hands on what follows without a hole; `missed` goes with the first. */
-static void drain(struct inbox *in, struct talk *t, uint64_t missed)
+/* Hands on what follows without a hole. */
+static void drain(struct inbox *in, struct talk *t)
 {
-    while (t->held && t->have.n && t->held->seq <= ranges_last(&t->have).upto + 1) {
+    for (absorb(in, t); t->held && t->have.n && t->held->seq <= ranges_last(&t->have).upto + 1;
+         absorb(in, t)) {
         struct held *h = unhold(in, t);
         if (!ranges_has(&t->have, h->seq)) {
             bool late = h->seq < ranges_last(&t->have).upto;
             take(in, t, h->seq);
-            if (!h->own)
-                in->c.deliver(in->c.ctx, h->payload, h->n, missed, late);
-            missed = 0;
+            in->c.deliver(in->c.ctx, h->payload, h->n, 0, late);
         }
         free(h);
         t->hole_since = NONE; /* if one is left, it is another hole */
+        t->guess = false;
     }
     if (!t->held && !t->overflowed)
         wait_out(in, t);
@@ -195,13 +227,15 @@ static void give_up(struct inbox *in, struct talk *t, bool count)
     uint64_t seq = t->held->seq, upto = ranges_last(&t->have).upto;
     struct held *h = unhold(in, t);
     uint64_t missed = count && seq > upto + 1 ? seq - upto - 1 : 0;
+    if (missed)
+        missed -= own_between(t, upto + 1, seq - 1);
     take(in, t, seq);
+    t->guess &= !count;
     t->hole_since = NONE;
     t->asks = 0;
-    if (!h->own)
-        in->c.deliver(in->c.ctx, h->payload, h->n, missed, false);
+    in->c.deliver(in->c.ctx, h->payload, h->n, missed, false);
     free(h);
-    drain(in, t, 0);
+    drain(in, t);
 }
 
 void inbox_event(struct inbox *in, uint32_t delivery)
@@ -217,8 +251,8 @@ void inbox_refuse(struct inbox *in, uint32_t delivery)
         in->blocked = delivery;
 }
 
-static int hold(struct inbox *in, struct talk *t, uint64_t seq, uint32_t delivery, bool own,
-                const void *payload, size_t n, int64_t now)
+static int hold(struct inbox *in, struct talk *t, uint64_t seq, uint32_t delivery, const void *payload,
+                size_t n, int64_t now)
 {
     struct held **at = &t->held, *h;
     while (*at && (*at)->seq < seq)
@@ -230,7 +264,7 @@ static int hold(struct inbox *in, struct talk *t, uint64_t seq, uint32_t deliver
         inbox_refuse(in, delivery);
         t->overflowed = true;
     } else {
-        *h = (struct held){.next = *at, .seq = seq, .delivery = delivery, .own = own, .n = n};
+        *h = (struct held){.next = *at, .seq = seq, .delivery = delivery, .n = n};
         if (n)
             memcpy(h->payload, payload, n);
         *at = h;
@@ -246,11 +280,10 @@ static int hold(struct inbox *in, struct talk *t, uint64_t seq, uint32_t deliver
     return h ? 0 : -ENOBUFS;
 }
 
-static int item(struct inbox *in, struct id16 conv, uint64_t seq, uint32_t delivery, bool own,
-                const void *payload, size_t n, bool new_device, int64_t now)
+int inbox_message(struct inbox *in, struct id16 conv, uint64_t seq, uint32_t delivery, const void *payload,
+                  size_t n, bool new_device, int64_t now)
 {
-    if (delivery > in->seen)
-        in->seen = delivery;
+    inbox_event(in, delivery);
     if (seq == 0 || seq >= UINT64_MAX - 1)
         return -EBADMSG;
     struct talk *t = talk_get(in, conv);
@@ -264,34 +297,45 @@ static int item(struct inbox *in, struct id16 conv, uint64_t seq, uint32_t deliv
     }
     uint64_t upto = ranges_last(&t->have).upto;
     if (t->have.n ? seq > upto + 1 : !(seq == 1 || new_device))
-        return hold(in, t, seq, own ? 0 : delivery, own, payload, n, now);
+        return hold(in, t, seq, delivery, payload, n, now);
     take(in, t, seq);
-    if (!own)
-        in->c.deliver(in->c.ctx, payload, n, 0, seq < upto);
-    drain(in, t, 0);
+    t->guess &= seq < upto;
+    in->c.deliver(in->c.ctx, payload, n, 0, seq < upto);
+    drain(in, t);
     return 0;
 }
 
-int inbox_message(struct inbox *in, struct id16 conv, uint64_t seq, uint32_t delivery, const void *payload,
-                  size_t n, bool new_device, int64_t now)
+int inbox_own(struct inbox *in, struct id16 conv, uint64_t seq, bool new_device)
 {
-    return item(in, conv, seq, delivery, false, payload, n, new_device, now);
+    if (seq == 0 || seq >= UINT64_MAX - 1)
+        return -EBADMSG;
+    struct talk *t = talk_get(in, conv);
+    if (!t)
+        return -ENOMEM;
+    uint64_t upto = ranges_last(&t->have).upto;
+    if (ranges_has(&t->have, seq))
+        return 0;
+    if (t->have.n ? seq <= upto + 1 : seq == 1 || new_device) {
+        take(in, t, seq);
+        drain(in, t);
+        return 0;
+    }
+    if (t->own.n == RANGES_MAX) /* rather wait for one of the oldest than take others' places for ours */
+        drop_first(&t->own);
+    int rc = ranges_add(&t->own, seq, seq);
+    drain(in, t);
+    return rc;
 }
 
-int inbox_own(struct inbox *in, struct id16 conv, uint64_t seq, bool new_device, int64_t now)
-{
-    return item(in, conv, seq, 0, true, NULL, 0, new_device, now);
-}
-
-int inbox_have(struct inbox *in, struct id16 conv, uint64_t from, uint64_t upto, bool told)
+int inbox_have(struct inbox *in, struct id16 conv, uint64_t from, uint64_t upto, bool memory)
 {
     struct talk *t = talk_get(in, conv);
+    bool first = t && !t->have.n;
     int rc = t ? ranges_add(&t->have, from, upto) : -ENOMEM;
     if (rc)
         return rc;
-    if (!told)
-        mark_dirty(in, t);
-    drain(in, t, 0);
+    t->guess |= first && !memory;
+    drain(in, t);
     return 0;
 }
 
@@ -337,9 +381,12 @@ void inbox_answered(struct inbox *in, struct id16 conv, bool rest_in_history, in
         wait_out(in, t);
         return;
     }
-    if (!t->have.n) /* the server has no cursor either: it starts with what is here */
+    int64_t patience = t->guess && in->c.patience_ms > GUESS_MS ? GUESS_MS : in->c.patience_ms;
+    if (!t->have.n) { /* the server has no cursor either: it starts with what is here */
+        t->guess = true;
         give_up(in, t, false);
-    while (t->held && (rest_in_history || now - t->hole_since >= in->c.patience_ms) && t->hole_since != NONE)
+    }
+    while (t->held && t->hole_since != NONE && (rest_in_history || now - t->hole_since >= patience))
         give_up(in, t, true);
     if (!t->held)
         return;
@@ -348,8 +395,8 @@ void inbox_answered(struct inbox *in, struct id16 conv, bool rest_in_history, in
     int64_t wait = FIRST_ASK_MS << (t->asks < 5 ? t->asks : 5);
     t->asks++;
     t->ask_at = now + (wait < ASK_MAX_MS ? wait : ASK_MAX_MS);
-    if (t->ask_at > t->hole_since + in->c.patience_ms && now < t->hole_since + in->c.patience_ms)
-        t->ask_at = t->hole_since + in->c.patience_ms; /* giving up takes a fresh answer */
+    if (t->ask_at > t->hole_since + patience && now < t->hole_since + patience)
+        t->ask_at = t->hole_since + patience; /* giving up takes a fresh answer */
 }
 
 int64_t inbox_due(const struct inbox *in)
@@ -393,10 +440,13 @@ size_t inbox_take_cursors(struct inbox *in, struct inbox_cursor *out, size_t max
     return n;
 }
 
-void inbox_each(const struct inbox *in, void (*fn)(void *, const struct inbox_cursor *), void *arg)
+void inbox_each(const struct inbox *in, void (*fn)(void *, const struct inbox_cursor *, bool own), void *arg)
 {
     struct talk *t;
-    DL_FOREACH (in->lru, t)
+    DL_FOREACH (in->lru, t) {
         for (uint32_t i = 0; i < t->have.n; i++)
-            fn(arg, &(struct inbox_cursor){t->id, t->have.v[i].from, t->have.v[i].upto});
+            fn(arg, &(struct inbox_cursor){t->id, t->have.v[i].from, t->have.v[i].upto}, false);
+        for (uint32_t i = 0; i < t->own.n; i++)
+            fn(arg, &(struct inbox_cursor){t->id, t->own.v[i].from, t->own.v[i].upto}, true);
+    }
 }

@@ -36,11 +36,11 @@ void inbox_free(struct inbox *);
 int inbox_message(struct inbox *, struct id16 conv, uint64_t seq, uint32_t delivery, const void *payload,
                   size_t n, bool new_device, int64_t now);
 /* This device's own message has this place: it is here without having been pushed. */
-int inbox_own(struct inbox *, struct id16 conv, uint64_t seq, bool new_device, int64_t now);
+int inbox_own(struct inbox *, struct id16 conv, uint64_t seq, bool new_device);
 void inbox_event(struct inbox *, uint32_t delivery);  /* another push, taken at once */
 void inbox_refuse(struct inbox *, uint32_t delivery); /* a push nobody takes: it stays the server's */
-/* What the server, or the state file, says this device has. told: the server knows it already. */
-int inbox_have(struct inbox *, struct id16 conv, uint64_t from, uint64_t upto, bool told);
+/* What the state file (memory), or the server, says this device has. */
+int inbox_have(struct inbox *, struct id16 conv, uint64_t from, uint64_t upto, bool memory);
 void inbox_disconnected(struct inbox *);
 
 /* A conversation the server should be asked about now; call inbox_answered() once the last page is in. */
@@ -52,7 +52,8 @@ uint32_t inbox_confirmed(const struct inbox *); /* delivery number up to which a
 size_t inbox_waiting(const struct inbox *);     /* messages above a hole */
 /* Cursors that changed since they were last taken, at most `max`; call until 0. */
 size_t inbox_take_cursors(struct inbox *, struct inbox_cursor *, size_t max);
-/* Every run of every conversation, for the state file. */
-void inbox_each(const struct inbox *, void (*fn)(void *arg, const struct inbox_cursor *), void *arg);
+/* Every run of every conversation, for the state file. own: places of own messages that are not reached yet. */
+void inbox_each(const struct inbox *, void (*fn)(void *arg, const struct inbox_cursor *, bool own),
+                void *arg);
 
 #endif

@@ -82,7 +82,7 @@ static void on_page(struct parley *p, const struct frame *f, int64_t now)
     bool takes = p->cb.message != NULL;
     for (size_t i = 0; takes && i < r->n_cursors; i++)
         if (get_id(&r->cursors[i]->conversation, &conv))
-            (void)inbox_have(p->inbox, conv, r->cursors[i]->from, r->cursors[i]->upto, true);
+            (void)inbox_have(p->inbox, conv, r->cursors[i]->from, r->cursors[i]->upto, false);
     for (size_t i = 0; takes && i < r->n_items; i++) {
         const ProtobufCMessage *m = &r->items[i]->base;
         size_t n = protobuf_c_message_get_packed_size(m);
@@ -139,7 +139,7 @@ static void on_ack(struct parley *p, const struct frame *f, int64_t now)
     inbox_event(p->inbox, f->seq_id);
     if (a->stage == IM__STAGE__SEQUENCED && get_id(&a->conversation, &conv)) {
         if (p->cb.message)
-            (void)inbox_own(p->inbox, conv, a->seq, p->new_device, now);
+            (void)inbox_own(p->inbox, conv, a->seq, p->new_device);
         else /* remembered all the same: nobody will ever deliver it to this device, so it must not look like a hole */
             (void)inbox_have(p->inbox, conv, a->seq, a->seq, true);
     }

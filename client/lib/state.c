@@ -13,6 +13,7 @@
 
 #define HEAD     "parley-state 1"
 #define FILE_MAX (64 << 20)
+#define OWN_MAX  4096 /* places in a row; more are not worth remembering */
 
 int state_set(char **field, const char *value)
 {
@@ -49,10 +50,10 @@ static void put_hex(struct bytes *b, const void *p, size_t n)
         hex_encode(room, p, n); /* its NUL falls on the one that bytes keeps */
 }
 
-static void put_cursor(void *arg, const struct inbox_cursor *c)
+static void put_cursor(void *arg, const struct inbox_cursor *c, bool own)
 {
     struct bytes *b = arg;
-    bytes_str(b, "have ");
+    bytes_str(b, own ? "own " : "have ");
     put_hex(b, c->conv.b, ID_SIZE);
     bytes_printf(b, " %" PRIu64 " %" PRIu64 "\n", c->from, c->upto);
 }
@@ -164,13 +165,18 @@ static int read_field(char **field, char *line)
     return rc ? rc : state_set(field, w);
 }
 
-static int read_have(char *line, struct inbox *in)
+static int read_have(char *line, struct inbox *in, bool own)
 {
     struct inbox_cursor c;
     char *id = word(&line);
     if (hex_decode(c.conv.b, ID_SIZE, id) || number(word(&line), &c.from) || number(word(&line), &c.upto))
         return -EBADMSG;
-    return inbox_have(in, c.conv, c.from, c.upto, true);
+    if (!own)
+        return inbox_have(in, c.conv, c.from, c.upto, true);
+    int rc = 0;
+    for (uint64_t n = c.from; !rc && n <= c.upto && n - c.from < OWN_MAX; n++)
+        rc = inbox_own(in, c.conv, n, false);
+    return rc;
 }
 
 static int read_send(char *line, struct outbox *box)
@@ -209,7 +215,9 @@ static int read_line(struct state *s, char *line, struct inbox *in, struct outbo
     if (!strcmp(what, "last"))
         return number(word(&line), &box->last_seq) || number(word(&line), &box->last_id) ? -EBADMSG : 0;
     if (!strcmp(what, "have"))
-        return read_have(line, in);
+        return read_have(line, in, false);
+    if (!strcmp(what, "own"))
+        return read_have(line, in, true);
     if (!strcmp(what, "send"))
         return read_send(line, box);
     return -EBADMSG;
