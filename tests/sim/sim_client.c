@@ -1,0 +1,262 @@
+#include "tests/sim/sim_client.h"
+
+#include "common/im/codec.h"
+#include "proto/client.pb-c.h"
+#include "tests/sim/sim_client_int.h"
+#include "tests/sim/sim_world.h"
+
+#define TICK_MS   150
+#define RESEND_US (2500 * MS)
+
+/* ---- connecting ---- */
+static void connect_now(void *ctx, uint64_t arg);
+
+static void connect_later(struct sim_client *c)
+{
+    struct sim *s = c->sim;
+    int64_t ms = s->calm ? sim_between(s, 20, 200) : sim_between(s, 1, sim_chance(s, 700) ? 200 : 3000);
+    c->connect_us = s->now + ms * MS;
+}
+
+static struct sim_edge *some_edge(struct sim *s)
+{
+    return &s->world->edges[sim_below(s, s->conf.edges)];
+}
+
+static void connect_now(void *ctx, uint64_t arg)
+{
+    struct sim_client *c = ctx;
+    (void)arg;
+    const struct sim_user *u = &c->sim->world->users[c->user];
+    c->connect_us = INT64_MAX;
+    c->link = sim_link_open(c, some_edge(c->sim));
+    sim_trace(c->sim, "%s connects to %s", c->name, c->link->edge->actor.name);
+    if (u->registered)
+        sim_client_login(c, c->link);
+    else
+        sim_client_register(c);
+}
+
+void sim_client_hang_up(struct sim_client *c)
+{
+    if (c->link)
+        sim_link_hang_up(c->link);
+    if (c->old)
+        sim_link_hang_up(c->old);
+    c->link = c->old = NULL;
+    c->state = CLIENT_OFF;
+    connect_later(c);
+}
+
+void sim_client_closed(struct sim_client *c, struct sim_link *l)
+{
+    sim_trace(c->sim, "%s: connection to %s is over", c->name, l->edge->actor.name);
+    if (l == c->old)
+        c->old = NULL;
+    if (l != c->link)
+        return;
+    c->link = NULL;
+    c->state = CLIENT_OFF;
+    connect_later(c);
+}
+
+void sim_client_relogin(struct sim_client *c)
+{
+    c->final = true;
+    sim_client_hang_up(c);
+}
+
+void sim_client_takeover(struct sim_client *c)
+{
+    if (c->state != CLIENT_ON || c->old)
+        return;
+    c->old = c->link;
+    c->old_delivery = c->delivery;
+    sim_trace(c->sim, "%s logs in a second time", c->name);
+    connect_now(c, 0);
+}
+
+/* ---- sends ---- */
+void sim_client_send(struct sim_client *c, struct sim_link *l, struct sim_msg *m)
+{
+    Im__SingleChat chat = IM__SINGLE_CHAT__INIT;
+    const struct sim_user *to = m->peer == SIM_GHOST ? NULL : &c->sim->world->users[m->peer];
+    chat.client_seq = m->client_seq;
+    if (to && sim_chance(c->sim, 200))
+        chat.to_user = codec_bytes(slice_id(&to->id));
+    else
+        chat.to = to ? (char *)(uintptr_t)to->login : (char *)"nobody";
+    chat.text = m->text;
+    m->attempts++;
+    m->last_us = c->sim->now;
+    sim_client_say(c, l, IM__FRAME_TYPE__SINGLE_CHAT, SEND_SEQ + (uint32_t)(m->client_seq & 0xfffff), &chat.base);
+}
+
+void sim_client_resend(struct sim_client *c)
+{
+    for (struct sim_msg *m = c->msgs; m; m = m->next)
+        if (!m->resolved)
+            sim_client_send(c, c->link, m);
+}
+
+static uint32_t unresolved(const struct sim_client *c)
+{
+    uint32_t n = 0;
+    for (const struct sim_msg *m = c->msgs; m; m = m->next)
+        n += !m->resolved;
+    return n;
+}
+
+static void send_new(struct sim_client *c)
+{
+    struct sim *s = c->sim;
+    struct sim_msg *m = sim_alloc(s, sizeof *m);
+    uint32_t peer = (c->user + 1 + (uint32_t)sim_below(s, s->conf.users - 1)) % s->conf.users;
+    if (sim_chance(s, 15))
+        peer = SIM_GHOST;
+    if (peer != SIM_GHOST && !s->world->users[peer].registered)
+        return;
+    *m = (struct sim_msg){.client_seq = ++c->next_seq, .peer = peer, .conv = c->talks[peer].id, .device = c->device};
+    snprintf(m->text, sizeof m->text, "%s says %u", c->name, ++c->n_sent);
+    *c->msgs_tail = m;
+    c->msgs_tail = &m->next;
+    sim_trace(s, "%s sends %lu to %s", c->name, (unsigned long)m->client_seq,
+              peer == SIM_GHOST ? "nobody" : s->world->users[peer].login);
+    sim_client_send(c, c->link, m);
+}
+
+void sim_client_flood(struct sim_client *c)
+{
+    struct sim_msg *m = c->msgs;
+    if (c->state != CLIENT_ON || !m)
+        return;
+    uint32_t age = 0;
+    for (struct sim_msg *k = m->next; k; k = k->next) /* among the last ones: the ring knows 64 */
+        if (++age && sim_below(c->sim, 4) == 0)
+            m = k;
+    if (c->next_seq - m->client_seq > 40)
+        return;
+    sim_fault(c->sim, FAULT_FLOOD);
+    uint64_t n = sim_below(c->sim, 50);
+    for (uint64_t i = 0; i < n; i++)
+        sim_client_send(c, c->old && sim_chance(c->sim, 500) ? c->old : c->link, m);
+}
+
+/* ---- its clock ---- */
+static void mind_sends(struct sim_client *c)
+{
+    struct sim *s = c->sim;
+    bool stuck = false;
+    for (const struct sim_msg *m = c->msgs; m; m = m->next)
+        stuck |= !m->resolved && s->now - m->last_us > RESEND_US;
+    if (stuck)
+        sim_client_resend(c);
+    else if (c->trouble_us && s->now > c->trouble_us) {
+        c->trouble_us = 0;
+        sim_client_resend(c);
+    }
+    if (!s->world->users[0].registered || s->calm || c->n_sent >= c->to_send || s->now < c->send_us || unresolved(c) > 50)
+        return;
+    for (uint64_t n = 1 + sim_below(s, sim_chance(s, 100) ? 8 : 2); n; n--)
+        send_new(c);
+    c->send_us = s->now + sim_between(s, 10, 1500) * MS;
+}
+
+static void mind_holes(struct sim_client *c)
+{
+    struct sim *s = c->sim;
+    if (c->pulling && s->now - c->pull_us < 1500 * MS)
+        return;
+    if (c->pulling && c->pull_talk == WHOLE_QUEUE) {
+        sim_client_pull(c, WHOLE_QUEUE, c->pull_after);
+        return;
+    }
+    c->pulling = false;
+    for (uint32_t i = 0; i <= SIM_USERS; i++) {
+        struct sim_talk *t = &c->talks[i];
+        if (i == c->user || !sim_talk_hole(t) || s->now - t->asked_us < 300 * MS * (int64_t)(1 + t->asked))
+            continue;
+        t->asked_us = s->now;
+        t->asked += t->asked < 10;
+        sim_client_pull(c, i, 0);
+        return;
+    }
+}
+
+static void tick(void *ctx, uint64_t arg)
+{
+    struct sim_client *c = ctx;
+    struct sim *s = c->sim;
+    (void)arg;
+    sim_at(s, NULL, (TICK_MS + (int64_t)sim_below(s, 50)) * MS, tick, c, 0);
+    if (c->state == CLIENT_OFF && s->now >= c->connect_us)
+        connect_now(c, 0);
+    if (c->state != CLIENT_OFF && c->state != CLIENT_ON && s->now - c->heartbeat_us > 5 * SEC) {
+        sim_trace(s, "%s gives up logging in", c->name);
+        sim_client_hang_up(c);
+    }
+    if (c->state != CLIENT_ON || (c->link->unread && !s->calm))
+        return;
+    if (s->now - c->heartbeat_us > 2 * SEC) {
+        Im__Heartbeat h = IM__HEARTBEAT__INIT;
+        c->heartbeat_us = s->now;
+        sim_client_say(c, c->link, IM__FRAME_TYPE__HEARTBEAT, ++c->next_seq_id, &h.base);
+    }
+    mind_sends(c);
+    mind_holes(c);
+    bool dirty = c->confirmed != c->delivery;
+    for (uint32_t i = 0; i <= SIM_USERS; i++)
+        dirty |= c->talks[i].dirty;
+    if (dirty)
+        sim_client_confirm_soon(c);
+}
+
+static void begin(void *ctx, uint64_t arg)
+{
+    struct sim_client *c = ctx;
+    (void)arg;
+    c->connect_us = c->sim->now;
+    tick(c, 0);
+}
+
+void sim_client_go(struct sim_client *c)
+{
+    sim_at(c->sim, NULL, sim_between(c->sim, 1, 300) * MS, begin, c, 0);
+}
+
+bool sim_client_done(const struct sim_client *c, const char **why)
+{
+    *why = c->state != CLIENT_ON ? "is not logged in" : c->old ? "has an old connection" : NULL;
+    for (const struct sim_msg *m = c->msgs; m && !*why; m = m->next)
+        if (!m->resolved)
+            *why = "waits for the outcome of a send";
+    for (uint32_t i = 0; i <= SIM_USERS && !*why; i++)
+        if (i != c->user && ((sim_talk_hole(&c->talks[i]) && c->talks[i].asked < 8) || c->talks[i].dirty))
+            *why = c->talks[i].dirty ? "has a cursor to tell" : "has a hole";
+    if (!*why && (c->pulling || c->confirmed != c->delivery))
+        *why = c->pulling ? "is reading its queue" : "has not confirmed";
+    return !*why;
+}
+
+void sim_clients_init(struct sim *s)
+{
+    struct sim_world *w = s->world;
+    for (uint32_t i = 0; i < s->conf.users; i++) {
+        struct sim_user *u = &w->users[i];
+        snprintf(u->login, sizeof u->login, "user%u", i);
+        snprintf(u->password, sizeof u->password, "password%u", i);
+        u->id = id_user(u->login);
+    }
+    for (uint32_t i = s->conf.users; i < SIM_USERS; i++)
+        w->users[i].id.b[0] = (uint8_t)(1 + i);
+    for (uint32_t i = 0; i < s->conf.users; i++)
+        for (uint32_t k = 0; k < s->conf.devices_of[i] && w->n_clients < SIM_DEVICES; k++) {
+            struct sim_client *c = &w->clients[w->n_clients];
+            *c = (struct sim_client){.sim = s, .user = i, .index = w->n_clients++, .to_send = s->conf.sends,
+                                     .late = k && sim_chance(s, 200), .connect_us = INT64_MAX};
+            snprintf(c->name, sizeof c->name, "%s.%u", w->users[i].login, k);
+            snprintf(c->device_id, sizeof c->device_id, "device%u", k);
+            c->msgs_tail = &c->msgs;
+            sim_talks_init(c);
+        }
+}

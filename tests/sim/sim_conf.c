@@ -1,0 +1,46 @@
+/* sim_conf.c: a seed's shape: how many of everything, and which troubles it likes. */
+#include "tests/sim/sim_conf.h"
+
+#include "common/base/rand.h"
+
+const char *const sim_plant_names[SIM_PLANTS] = {
+    [PLANT_NONE] = "none",
+    [PLANT_EARLY_ACK] = "early-ack",
+    [PLANT_EARLY_COMMIT] = "early-commit",
+    [PLANT_NO_DUPLICATES] = "no-duplicates",
+    [PLANT_EMPTY_QUEUE] = "empty-queue",
+    [PLANT_NO_FENCE] = "no-fence",
+    [PLANT_NO_EPOCH] = "no-epoch",
+};
+
+static const uint32_t usual[SIM_FAULTS] = {
+    [FAULT_KILL_EDGE] = 8,   [FAULT_KILL_ROUTER] = 8,   [FAULT_KILL_FANOUT] = 8,    [FAULT_KILL_PERSISTER] = 5,
+    [FAULT_KILL_OFFLINE] = 8, [FAULT_CRASH_POINT] = 20, [FAULT_PAUSE] = 8,          [FAULT_REBALANCE] = 8,
+    [FAULT_REWIND] = 6,      [FAULT_WIPE] = 4,          [FAULT_ROLLBACK] = 6,       [FAULT_STORE_DOWN] = 4,
+    [FAULT_PG_DOWN] = 3,     [FAULT_PUT_UNANSWERED] = 100, [FAULT_SEND_FAILED] = 100, [FAULT_LOG_SLOW] = 100,
+    [FAULT_VIEW_LATE] = 8,   [FAULT_DRAIN_EDGE] = 3,    [FAULT_LEASE_LOST] = 4,     [FAULT_NO_EDGE] = 2,
+    [FAULT_NO_ROUTER] = 2,   [FAULT_CUT] = 12,          [FAULT_SLOW_READER] = 5,    [FAULT_SILENT] = 4,
+    [FAULT_TAKEOVER] = 10,   [FAULT_FLOOD] = 8,
+};
+
+void sim_conf_of(struct sim_conf *c, uint64_t seed, enum sim_plant plant)
+{
+    struct rng r = {seed * 0x2545f4914f6cdd1d + 1};
+    *c = (struct sim_conf){.seed = seed, .plant = plant};
+    c->parts = 1 + (uint32_t)rng_below(&r, SIM_PARTS);
+    c->conv_parts = 1 + (uint32_t)rng_below(&r, SIM_PARTS);
+    c->users = 2 + (uint32_t)rng_below(&r, SIM_USERS - 1);
+    c->edges = 2 + (uint32_t)rng_below(&r, SIM_EDGES - 1);
+    c->workers = 1 + (rng_below(&r, 4) != 0);
+    for (uint32_t i = 0; i < c->users; i++)
+        c->devices_of[i] = 1 + (uint32_t)rng_below(&r, 2);
+    c->chaos = (2 + (int64_t)rng_below(&r, 12)) * 1000000;
+    c->fault_every_ms = 100 + (uint32_t)rng_below(&r, 1500);
+    c->sends = 2 + (uint32_t)rng_below(&r, 20);
+    c->faults = rng_below(&r, 20) != 0;
+    c->view_lag = (int64_t)rng_below(&r, 3) * 30000;
+    c->unconfirmed = rng_below(&r, 4) ? 64 : 6;
+    c->queue_cap = rng_below(&r, 8) ? 100000 : 4;
+    for (int i = 0; i < SIM_FAULTS; i++) /* a seed has its own taste */
+        c->weights[i] = c->faults && rng_below(&r, 4) ? usual[i] * (uint32_t)(1 + rng_below(&r, 4)) : 0;
+}

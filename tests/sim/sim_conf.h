@@ -1,0 +1,77 @@
+/* sim_conf.h: what a seed decides before the first event, what can go wrong, and the defects that can be planted. */
+#ifndef PARLEY_SIM_SIM_CONF_H
+#define PARLEY_SIM_SIM_CONF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SIM_SLOTS    3
+#define SIM_PARTS    2 /* at most, of a keyed topic */
+#define SIM_USERS    4
+#define SIM_DEVICES  8 /* of all users */
+#define SIM_EDGES    3
+#define SIM_WORKERS  2 /* of each kind */
+
+enum sim_fault { /* names are in sim_fault.c */
+    FAULT_KILL_EDGE,
+    FAULT_KILL_ROUTER,
+    FAULT_KILL_FANOUT,
+    FAULT_KILL_PERSISTER,
+    FAULT_KILL_OFFLINE,
+    FAULT_CRASH_POINT,
+    FAULT_PAUSE,
+    FAULT_ZOMBIE_WROTE, /* a refused put or commit */
+    FAULT_REBALANCE,
+    FAULT_REWIND,
+    FAULT_WIPE,
+    FAULT_ROLLBACK,
+    FAULT_STORE_DOWN,
+    FAULT_PG_DOWN,
+    FAULT_PUT_UNANSWERED,
+    FAULT_SEND_FAILED,
+    FAULT_SEND_UNKNOWN,
+    FAULT_LOG_SLOW,
+    FAULT_VIEW_LATE,
+    FAULT_DRAIN_EDGE,
+    FAULT_LEASE_LOST,
+    FAULT_NO_EDGE,
+    FAULT_NO_ROUTER,
+    FAULT_CUT,
+    FAULT_SLOW_READER,
+    FAULT_SILENT,
+    FAULT_TAKEOVER,
+    FAULT_FLOOD, /* one send many times, over two edges */
+    FAULT_FRESH, /* a client forgot everything */
+    SIM_FAULTS
+};
+extern const char *const sim_fault_names[SIM_FAULTS];
+
+enum sim_plant {
+    PLANT_NONE,
+    PLANT_EARLY_ACK,     /* sends are reported before they are in the log */
+    PLANT_EARLY_COMMIT,  /* mark and commit before the output is acked */
+    PLANT_NO_DUPLICATES, /* client_seq is lost on the way to the conversation */
+    PLANT_EMPTY_QUEUE,   /* an offline queue forgets what was sent, confirmed or not */
+    PLANT_NO_FENCE,      /* the store takes puts of whoever */
+    PLANT_NO_EPOCH,      /* a lease does not tell its holders apart */
+    SIM_PLANTS
+};
+extern const char *const sim_plant_names[SIM_PLANTS];
+
+struct sim_conf {
+    uint64_t seed;
+    enum sim_plant plant;
+    uint32_t parts, conv_parts, users, edges, workers;
+    uint32_t devices_of[SIM_USERS];
+    int64_t chaos; /* how long there is trouble, microseconds */
+    uint32_t fault_every_ms;
+    uint32_t sends; /* per device, about */
+    bool faults;
+    uint32_t weights[SIM_FAULTS];
+    int64_t view_lag;          /* a view is at most this late, as a rule */
+    uint32_t unconfirmed, queue_cap;
+};
+
+void sim_conf_of(struct sim_conf *, uint64_t seed, enum sim_plant);
+
+#endif

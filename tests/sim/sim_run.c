@@ -1,0 +1,165 @@
+/* sim_run.c: one schedule from nothing to its verdict. */
+#include "tests/sim/sim_run.h"
+
+#include "common/im/secrets.h"
+#include "common/im/codec.h"
+#include "tests/sim/sim_check.h"
+#include "tests/sim/sim_fault.h"
+#include "tests/sim/sim_world.h"
+
+static struct sim kept; /* its arena, heap and secrets are used again */
+
+const char *sim_topic_name(uint16_t topic)
+{
+    static const char *const names[] = {"inbound", "conversation", "user",    "vault",  "query", "signal",
+                                        "presence", "lease",       "offline", "cursor", "dlq"};
+    return topic < ARRAY_LEN(names) ? names[topic] : "deliver";
+}
+
+struct slice sim_plant_unnumbered(struct sim *s, struct slice value)
+{
+    Im__ConvRecord *r = im__conv_record__unpack(NULL, value.n, value.p);
+    if (!r)
+        return value;
+    r->client_seq = 0;
+    size_t n = im__conv_record__get_packed_size(r);
+    uint8_t *p = sim_alloc(s, n);
+    im__conv_record__pack(r, p);
+    im__conv_record__free_unpacked(r, NULL);
+    return (struct slice){p, n};
+}
+
+/* ---- phases ---- */
+static bool until(struct sim *s, int64_t end)
+{
+    while (s->n_heap && s->now < end)
+        if (!sim_step(s))
+            return false;
+    return !s->verdict[0];
+}
+
+static bool all_there(const struct sim *s)
+{
+    for (uint32_t i = 0; i < s->world->n_clients; i++) {
+        const struct sim_client *c = &s->world->clients[i];
+        if (!c->late && c->state != CLIENT_ON)
+            return false;
+    }
+    return true;
+}
+
+static bool begin(struct sim *s)
+{
+    for (uint32_t i = 0; i < s->world->n_clients; i++) {
+        struct sim_client *c = &s->world->clients[i];
+        if (!c->late)
+            sim_client_go(c);
+    }
+    int64_t patience = s->now + 60 * SEC;
+    while (!all_there(s) && s->now < patience)
+        if (!until(s, s->now + 50 * MS))
+            return false;
+    if (!all_there(s))
+        sim_fail(s, "stuck", "not everybody could log in at the beginning");
+    return until(s, s->now + 500 * MS);
+}
+
+static void come_late(struct sim *s)
+{
+    for (uint32_t i = 0; i < s->world->n_clients; i++)
+        if (s->world->clients[i].late)
+            sim_client_go(&s->world->clients[i]);
+}
+
+static bool settle(struct sim *s, int64_t patience)
+{
+    char why[200] = "";
+    int64_t end = s->now + patience;
+    for (;;) {
+        if (!until(s, s->now + 100 * MS))
+            return false;
+        if (sim_quiet(s, why, sizeof why))
+            return true;
+        if (s->now >= end) {
+            sim_fail(s, "stuck", "%s", why);
+            return false;
+        }
+    }
+}
+
+static void schedule(struct sim *s)
+{
+    if (!begin(s))
+        return;
+    for (uint32_t i = 0; i < s->world->n_clients; i++)
+        if (!s->world->clients[i].late)
+            s->world->clients[i].since = s->now;
+    sim_trace(s, "---- trouble begins");
+    come_late(s);
+    sim_faults_start(s);
+    if (!until(s, s->now + s->conf.chaos))
+        return;
+    sim_trace(s, "---- trouble ends");
+    sim_faults_end(s);
+    if (!settle(s, 120 * SEC))
+        return;
+    sim_trace(s, "---- everybody logs in once more");
+    for (uint32_t i = 0; i < s->world->n_clients; i++)
+        sim_client_relogin(&s->world->clients[i]);
+    if (settle(s, 60 * SEC))
+        sim_check(s);
+}
+
+static void end(struct sim *s)
+{
+    struct sim_world *w = s->world;
+    s->verdict[0] = s->verdict[0] ? s->verdict[0] : '\0';
+    for (int k = 0; k < SIM_KINDS; k++)
+        for (uint32_t i = 0; i < s->conf.workers; i++) {
+            w->procs[k][i].stays_dead = true;
+            sim_proc_kill(&w->procs[k][i].actor);
+        }
+    for (uint32_t i = 0; i < s->conf.edges; i++) {
+        w->edges[i].stays_dead = true;
+        sim_edge_kill(&w->edges[i].actor);
+    }
+}
+
+void sim_schedule(uint64_t seed, enum sim_plant plant, bool tracing, struct sim_result *out)
+{
+    struct sim *s = &kept;
+    if (!s->arena) {
+        static const uint8_t key[32] = {1, 2, 3};
+        s->arena = arena_new(1 << 20);
+        s->secrets = secrets_from_key(key, 1);
+    }
+    struct sim_event *heap = s->heap;
+    arena_reset(s->arena);
+    *s = (struct sim){.arena = s->arena, .secrets = s->secrets, .heap = heap, .cap_heap = s->cap_heap,
+                      .rng = {seed}, .now = SEC, .tracing = tracing};
+    sim_conf_of(&s->conf, seed, plant);
+    s->world = sim_alloc(s, sizeof *s->world);
+    sim_log_init(s);
+    sim_stores_init(s, &s->world->stores);
+    sim_slots_init(s, s->world->slots);
+    sim_procs_init(s);
+    sim_edges_init(s);
+    sim_clients_init(s);
+    schedule(s);
+    *out = (struct sim_result){.seed = seed, .events = s->n_events};
+    for (uint32_t i = 0; i < s->world->n_clients; i++)
+        out->sends += s->world->clients[i].n_sent;
+    memcpy(out->fired, s->fired, sizeof out->fired);
+    memcpy(out->verdict, s->verdict, sizeof out->verdict);
+    memcpy(out->why, s->why, sizeof out->why);
+    end(s);
+}
+
+void sim_schedule_release(void)
+{
+    arena_free(kept.arena);
+    secrets_free(kept.secrets);
+    free(kept.heap);
+    kept = (struct sim){0};
+    sim_trace_clear();
+}

@@ -1,0 +1,82 @@
+/* sim_talk.c: what a device has of its conversations. */
+#include "tests/sim/sim_client.h"
+#include "tests/sim/sim_world.h"
+
+uint32_t sim_text_hash(const char *p, size_t n)
+{
+    uint32_t h = 2166136261u;
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ (uint8_t)p[i]) * 16777619u;
+    return h;
+}
+
+void sim_talks_init(struct sim_client *c)
+{
+    struct sim_world *w = c->sim->world;
+    for (uint32_t i = 0; i <= SIM_USERS; i++) {
+        struct id16 peer = i == SIM_GHOST ? id_user("nobody") : w->users[i].id;
+        c->talks[i] = (struct sim_talk){.id = id_direct(w->users[c->user].id, peer)};
+    }
+}
+
+static struct sim_talk *find(struct sim_client *c, const struct id16 *conv)
+{
+    for (uint32_t i = 0; i <= SIM_USERS; i++)
+        if (i != c->user && id_eq(c->talks[i].id, *conv))
+            return &c->talks[i];
+    return NULL;
+}
+
+bool sim_talk_hole(const struct sim_talk *t)
+{
+    return t->known && t->top > t->upto;
+}
+
+static void grow(struct sim_client *c, struct sim_talk *t, uint64_t seq)
+{
+    uint64_t cap = t->cap ? t->cap : 32;
+    while (cap <= seq)
+        cap *= 2;
+    struct sim_seen *v = sim_alloc(c->sim, cap * sizeof *v);
+    if (t->cap)
+        memcpy(v, t->seen, t->cap * sizeof *v);
+    t->seen = v;
+    t->cap = cap;
+}
+
+static bool same(const struct sim_seen *a, const struct sim_seen *b)
+{
+    return id_eq(a->sender, b->sender) && a->device == b->device && a->client_seq == b->client_seq && a->text == b->text;
+}
+
+/* A place is shown once; the same again is dropped, and its cursor told again: the server does not know that we have it. */
+void sim_client_shown(struct sim_client *c, const struct id16 *conv, uint64_t seq, const struct sim_seen *what)
+{
+    struct sim_talk *t = find(c, conv);
+    if (!t || !seq || seq > 100000) {
+        sim_fail(c->sim, "leak", "%s was shown place %lu of a conversation that is not its own", c->name,
+                 (unsigned long)seq);
+        return;
+    }
+    if (seq >= t->cap)
+        grow(c, t, seq);
+    struct sim_seen *at = &t->seen[seq];
+    if (at->have && !same(at, what))
+        sim_fail(c->sim, "divergent", "%s was shown two messages at place %lu", c->name, (unsigned long)seq);
+    bool lower = !t->known || seq < t->base;
+    t->dirty = true;
+    *at = *what;
+    at->have = true;
+    if (lower) { /* a device that was there from the beginning has a right to all of it */
+        t->base = c->late ? seq : 1;
+        t->upto = t->base - 1;
+    }
+    t->known = true;
+    if (seq > t->top)
+        t->top = seq;
+    uint64_t before = t->upto;
+    while (t->upto + 1 < t->cap && t->seen[t->upto + 1].have)
+        t->upto++;
+    if (t->upto != before)
+        t->asked = 0;
+}
