@@ -131,15 +131,24 @@ static void on_kick(struct edge_core *e, struct econn *c, const Im__DeliverItem 
     edge_close(e, c, EDGE_CUT_KICKED);
 }
 
+/* Is the item for whoever is on this connection now? An answered look-up names the account that was looked for. */
+static bool meant_for(const struct econn *c, const Im__DeliverItem *it, size_t i)
+{
+    if (c->state == C_CLOSING)
+        return false;
+    if (c->state != C_SESSION || it->kind == IM__ITEM_KIND__ITEM_LOOKUP || !detailed(it))
+        return true;
+    struct id16 user = user_at(it, i);
+    return id_is_zero(user) || id_eq(user, c->user);
+}
+
 /* Answers and orders for single connections; only of this epoch. */
 static void direct(const struct arrival *a, const Im__DeliverItem *it)
 {
     struct edge_core *e = a->e;
     for (size_t i = 0; a->ours && i < it->n_handles; i++) {
         struct econn *c = edge_by_handle(e, it->handles[i]);
-        if (!c || c->state == C_CLOSING ||
-            (c->state == C_SESSION && detailed(it) && !id_is_zero(user_at(it, i)) &&
-             !id_eq(user_at(it, i), c->user))) {
+        if (!c || !meant_for(c, it, i)) {
             e->stats.late++;
             continue;
         }

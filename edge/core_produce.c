@@ -37,8 +37,11 @@ void edge_inbound(struct edge_core *e, const struct econn *c, bool with_user, ui
                   Im__Inbound *in, Im__Session *pb, struct session *me)
 {
     edge_me(e, c, me);
-    if (!with_user)
+    if (!with_user) {
         me->user = (struct id16){{0}};
+        me->device = 0;
+        me->login_offset = 0;
+    }
     session_to_pb(me, pb);
     in->version = CODEC_VERSION;
     in->session = pb;

@@ -303,8 +303,9 @@ static inline void er_answer(struct er *r, size_t i, bool exists, const char *lo
     l.purpose = in->lookup->purpose;
     if (exists && in->lookup->want_verifier)
         l.verifier = codec_bytes((struct slice){verifier, 6});
-    er_item(r, ER_EPOCH, IM__ITEM_KIND__ITEM_LOOKUP, 0, in->seq_id, &l.base, in->session, (struct id16){{0}},
-            0);
+    Im__Session to = *in->session; /* as the router has it: the account that was asked for */
+    to.user = l.user;
+    er_item(r, ER_EPOCH, IM__ITEM_KIND__ITEM_LOOKUP, 0, in->seq_id, &l.base, &to, (struct id16){{0}}, 0);
     im__inbound__free_unpacked(in, NULL);
 }
 
