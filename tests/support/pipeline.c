@@ -116,6 +116,7 @@ static void make_procs(struct pl *pl, const struct pl_conf *conf)
                 continue;
             p->http = free_port();
             if (k == PL_EDGE) {
+                p->env = conf->edge_env[i];
                 p->listen = free_port();
                 snprintf(p->address, sizeof p->address, "127.0.0.1:%d", p->listen);
             }
@@ -185,7 +186,7 @@ int pl_finish(int failed)
             for (int i = 0; i < pl->n[k]; i++)
                 show_log(pl->procs[k][i].log);
         pl_clean_servers(pl);
-        if (failed)
+        if (failed || getenv("TEST_KEEP"))
             fprintf(stderr, "configuration and logs: %s\n", pl->folder);
         else
             pl_remove_folder(pl);

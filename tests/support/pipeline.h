@@ -30,7 +30,9 @@ struct pl_conf {
     int n[PL_KINDS];           /* how many of each; all zero: 2, 2, 2, 1, 2 */
     const char *settings;      /* JSON laid over parley.json: {"edge": {"login": "1s"}} */
     bool no_topics, no_schema; /* leave that out */
-    bool no_start;             /* start nothing yet */
+    const char
+        *edge_env[PL_EACH_MAX]; /* settings of one edge alone: "PARLEY_EDGE_TOKEN=1s PARLEY_EDGE_RATE=5" */
+    bool no_start;              /* start nothing yet */
 };
 
 struct pl *pl_up(const struct pl_conf *); /* everything made, started and ready */

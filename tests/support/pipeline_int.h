@@ -16,8 +16,9 @@
 struct pl_proc {
     pid_t pid; /* 0: does not run */
     int http, listen;
-    int status;  /* of the last end */
-    bool wanted; /* its end would be a surprise */
+    int status;      /* of the last end */
+    bool wanted;     /* its end would be a surprise */
+    const char *env; /* borrowed: of every start */
     char address[32];
     char log[PATH_MAX + 64];
 };

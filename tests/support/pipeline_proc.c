@@ -32,6 +32,14 @@ static void set(const char *kind, const char *name, int port)
     setenv(key, value, 1);
 }
 
+/* "A=1 B=2" */
+static void set_all(const char *env)
+{
+    char *words = env ? strdup(env) : NULL, *save = NULL;
+    for (char *w = words ? strtok_r(words, " ", &save) : NULL; w; w = strtok_r(NULL, " ", &save))
+        putenv(w);
+}
+
 static void become(struct pl *pl, enum pl_kind kind, int i, const char *env)
 {
     struct pl_proc *p = &pl->procs[kind][i];
@@ -47,8 +55,8 @@ static void become(struct pl *pl, enum pl_kind kind, int i, const char *env)
         snprintf(name, sizeof name, "edge-%d", i);
         setenv("PARLEY_EDGE_NAME", name, 1);
     }
-    if (env)
-        putenv(strdup(env));
+    set_all(p->env);
+    set_all(env);
     snprintf(path, sizeof path, "%s/parley-%s", pl->bins, pl_kind_names[kind]);
     execl(path, path, (char *)NULL);
     fprintf(stderr, "%s: %s\n", path, strerror(errno));
