@@ -137,10 +137,9 @@ int command_login(struct settings *s, int argc, char **argv)
 static void sent(void *ctx, const struct parley_sent *m)
 {
     struct run *r = ctx;
-    if (m->stage == PARLEY_ACCEPTED && r->s->wait)
-        return;
-    if (r->done)
-        return;
+    const int64_t *id = r->of;
+    if (r->done || (int64_t)m->id != *id || (m->stage == PARLEY_ACCEPTED && r->s->wait))
+        return; /* others: what an earlier run left without an outcome */
     if (r->s->json)
         show_sent_json(stdout, m);
     else if (m->stage == PARLEY_NOT_SENT)
@@ -176,7 +175,8 @@ static char *text_of(int argc, char **argv)
 int command_send(struct settings *s, int argc, char **argv)
 {
     struct parley_callbacks cb = {.sent = sent};
-    struct run r = {0};
+    int64_t id = 0;
+    struct run r = {.of = &id};
     if (argc < 2)
         return usage("send TO [TEXT…]");
     char *text = text_of(argc - 2, argv + 2);
@@ -184,7 +184,7 @@ int command_send(struct settings *s, int argc, char **argv)
     if (!rc)
         rc = run_login(&r);
     if (!rc) {
-        int64_t id = text ? parley_send_text(r.p, argv[1], text) : -ENOMEM;
+        id = text ? parley_send_text(r.p, argv[1], text) : -ENOMEM;
         if (id == -EMSGSIZE)
             complain("longer than %d bytes", PARLEY_TEXT_MAX);
         else if (id < 0)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #define GOODBYE_MS 2000
+#define OUTCOME_MS 500
 
 volatile int run_signal;
 
@@ -177,8 +178,16 @@ int run_until_done(struct run *r)
     return r->done ? r->exit_code : 128 + run_signal;
 }
 
+static bool settled(void *arg)
+{
+    return run_signal || !parley_unresolved(arg);
+}
+
 void run_close(struct run *r)
 {
+    /* What is accepted mostly has its place in a moment; else the next start asks for it again. */
+    if (r->p && parley_state(r->p) == PARLEY_ONLINE && r->exit_code == EXIT_FINE)
+        (void)parley_wait(r->p, settled, r->p, OUTCOME_MS);
     if (r->p && parley_state(r->p) == PARLEY_ONLINE && !parley_stop(r->p, 0)) {
         int64_t by = clock_mono_ms() + GOODBYE_MS;
         while (clock_mono_ms() < by && parley_run_once(r->p, 200) != -ESHUTDOWN)
