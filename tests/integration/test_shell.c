@@ -265,6 +265,37 @@ static void two_shells_share_and_take_over(void **state)
     store_free(store);
 }
 
+/* Two cores of one process: the same group, different topics, marks of their own. */
+static void two_cores_in_one_group(void **state)
+{
+    (void)state;
+    struct setup s;
+    make_setup(&s, "cores");
+    struct store *store = store_none_new(loop);
+    struct shell_decl d1 = declare(&s, store, 1), d2 = d1;
+    d2.inputs = &inputs[1];
+    d2.name = "pass2";
+    d2.store_name = "second";
+    struct kproducer *p = producer(&s);
+    struct shell *a = shell_new(loop, &d1), *b = shell_new(loop, &d2);
+    struct shell_stats sa, sb;
+    WAIT_UNTIL((shell_stats(a, &sa), shell_stats(b, &sb), sa.parts == PARTS && sb.parts == PARTS));
+    for (int i = 0; i < 500; i++) {
+        put(p, T_IN, 0, "x");
+        put(p, T_IN2, 1, "y");
+    }
+    WAIT_UNTIL(end_of(&s, T_OUT, 0) >= 500 && end_of(&s, T_OUT, 1) >= 500);
+    stop(a);
+    stop(b);
+    int64_t got[PARTS];
+    assert_int_equal(kadmin_group_offsets(admin, s.group, s.names[T_IN], got, PARTS), 0);
+    assert_int_equal(got[0], 500);
+    assert_int_equal(kadmin_group_offsets(admin, s.group, s.names[T_IN2], got, PARTS), 0);
+    assert_int_equal(got[1], 500);
+    kproducer_free(p, 1000);
+    store_free(store);
+}
+
 static void nothing_committed_halts(void **state)
 {
     (void)state;
@@ -482,6 +513,7 @@ int main(void)
         cmocka_unit_test(poison_goes_to_the_dead_letters),
         cmocka_unit_test(a_stop_halts_one_partition_only),
         cmocka_unit_test(two_shells_share_and_take_over),
+        cmocka_unit_test(two_cores_in_one_group),
         cmocka_unit_test(nothing_committed_halts),
         cmocka_unit_test(rows_survive_restarts_and_their_own_loss),
         cmocka_unit_test(without_a_way_to_recover_it_halts),
