@@ -192,6 +192,8 @@ void spart_open_core(struct spart *p)
     log_info("partition open", log_str("core", p->decl->name), log_int("part", p->part),
              log_int("next", p->mark.next[0]), log_int("generation", p->mark.generation));
     p->env->start(p->env->ctx, p, p->mark.next);
+    p->commit_due = true; /* a crash between put and commit left the commit behind: an idle topic would show lag */
+    spart_commit_now(p);
     if (p->decl->opened)
         p->decl->opened(p->decl->ctx, p->part);
     p->env->changed(p->env->ctx, p);

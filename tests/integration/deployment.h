@@ -45,6 +45,8 @@ struct deployment {
     rd_kafka_t *producer;
     PGconn *pg;
     int schemas;
+    pid_t children[64]; /* 0: stopped */
+    size_t n_children;
 };
 
 static inline const char *server(const char *name)
@@ -134,9 +136,24 @@ static inline void deployment_init(struct deployment *d)
     deployment_new_schema(d);
 }
 
+/* Sends the signal and waits; the exit status as of waitpid(). */
+static inline int deployment_stop(struct deployment *d, pid_t pid, int signal)
+{
+    int status = 0;
+    for (size_t i = 0; i < d->n_children; i++)
+        if (d->children[i] == pid)
+            d->children[i] = 0;
+    kill(pid, signal);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return status;
+}
+
 static inline void deployment_release(struct deployment *d)
 {
     char text[256];
+    for (size_t i = 0; i < d->n_children; i++)
+        if (d->children[i])
+            deployment_stop(d, d->children[i], SIGKILL);
     for (int i = 1; i <= d->schemas; i++) {
         snprintf(text, sizeof text, "SET client_min_messages = warning; DROP SCHEMA \"%s%d\" CASCADE",
                  d->prefix, i);
@@ -151,14 +168,17 @@ static inline void deployment_release(struct deployment *d)
 }
 
 /* Starts BUILD/bin/parley-NAME with this deployment's settings; `crash_at` may be NULL. */
-static inline pid_t deployment_start(const struct deployment *d, const char *name, const char *crash_at)
+static inline pid_t deployment_start(struct deployment *d, const char *name, const char *crash_at)
 {
     char path[PATH_MAX + 32], http[64];
     snprintf(path, sizeof path, "%s/parley-%s", d->bins, name);
     pid_t pid = fork();
     assert_true(pid >= 0);
-    if (pid)
+    if (pid) {
+        assert_true(d->n_children < 64);
+        d->children[d->n_children++] = pid;
         return pid;
+    }
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     snprintf(http, sizeof http, "PARLEY_%s_HTTP", name);
     for (char *p = http; *p; p++)
@@ -173,15 +193,6 @@ static inline pid_t deployment_start(const struct deployment *d, const char *nam
     execl(path, path, (char *)NULL);
     fprintf(stderr, "%s: %s\n", path, strerror(errno));
     _exit(127);
-}
-
-/* Sends the signal and waits; the exit status as of waitpid(). */
-static inline int deployment_stop(pid_t pid, int signal)
-{
-    int status = 0;
-    kill(pid, signal);
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    return status;
 }
 
 static inline void deployment_produce(struct deployment *d, uint16_t topic, const struct record *r)

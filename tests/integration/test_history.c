@@ -99,7 +99,7 @@ static void a_rebuild_equals_the_live_history(void **state)
         produce_random(d, round, 1500);
         produce_accounts(d, (int)round * 100, 100);
         UNTIL(number(d->pg, "SELECT count(*) FROM messages") > before);
-        deployment_stop(p, SIGKILL);
+        deployment_stop(d, p, SIGKILL);
         p = deployment_start(d, "persister", NULL);
     }
     UNTIL(persisted(d));
@@ -112,7 +112,7 @@ static void a_rebuild_equals_the_live_history(void **state)
     assert_true(live.rows[HISTORY_DEVICES] > 200);
     assert_int_equal(
         number(d->pg, "SELECT count(*) FROM accounts WHERE display_name <> E'Jürgen \"J\" {x}, \\\\'"), 0);
-    assert_int_equal(deployment_stop(p, SIGTERM), 0);
+    assert_int_equal(deployment_stop(d, p, SIGTERM), 0);
 
     deployment_new_schema(d);
     p = deployment_start(d, "persister", NULL);
@@ -120,7 +120,86 @@ static void a_rebuild_equals_the_live_history(void **state)
     if (history_read(d->conninfo, &rebuilt, NULL, NULL, err, sizeof err))
         fail_msg("%s", err);
     assert_string_equal(history_table_name(history_compare(&live, &rebuilt)), "none");
-    assert_int_equal(deployment_stop(p, SIGTERM), 0);
+    assert_int_equal(deployment_stop(d, p, SIGTERM), 0);
+}
+
+/* A row that contradicts the log stops its partition, and nothing is skipped. */
+static void a_contradiction_halts(void **state)
+{
+    struct deployment *d = *state;
+    struct arena *arena = arena_new(0);
+    deployment_init(d);
+    struct record r = chat_record(
+        arena, 0, &(struct chat){.from = "anna", .to = "bert", .device = 1, .client_seq = 1, .text = "true"});
+    char text[512], conv[ID_HEX];
+    snprintf(
+        text, sizeof text,
+        "INSERT INTO messages (conv, seq, sender, device, client_seq, msg_id, kind, text, key_id, time_ms, "
+        "source_part, source_offset, conv_part, conv_offset) VALUES ('\\x%s', 1, '', 0, 0, '', 1, 'false', "
+        "0, "
+        "0, 0, 0, 99, 0)",
+        id_hex(id_direct(uid("anna"), uid("bert")), conv));
+    sql(d->pg, text);
+    deployment_produce(d, T_CONVERSATION, &r);
+    deployment_flush(d);
+    pid_t p = deployment_start(d, "persister", NULL);
+    int32_t bad = topics_partition(d->topics, T_CONVERSATION, r.key);
+    for (uint64_t seq = 1; seq <= 20; seq++) { /* the other partition goes on */
+        char peer[16];
+        snprintf(peer, sizeof peer, "peer%d", (int)seq);
+        struct record other = chat_record(
+            arena, 0, &(struct chat){.from = "anna", .to = peer, .device = 1, .client_seq = seq + 1});
+        deployment_produce(d, T_CONVERSATION, &other);
+    }
+    deployment_flush(d);
+    snprintf(text, sizeof text, "SELECT next[1] FROM parley_marks WHERE store = 'conversation' AND part = %d",
+             1 - bad);
+    UNTIL(number(d->pg, text) == deployment_end(d, T_CONVERSATION, 1 - bad));
+    assert_int_equal(number(d->pg, "SELECT count(*) FROM messages WHERE text = 'true'"), 0);
+    sql(d->pg, "DELETE FROM messages WHERE text = 'false'");
+    deployment_stop(d, p, SIGKILL);
+    p = deployment_start(d, "persister", NULL);
+    UNTIL(persisted(d));
+    assert_int_equal(number(d->pg, "SELECT count(*) FROM messages WHERE text = 'true' AND seq = 1"), 1);
+    assert_int_equal(deployment_stop(d, p, SIGTERM), 0);
+    arena_free(arena);
+}
+
+/* ---- the schema ---- */
+
+static void the_persister_waits_for_its_tables_and_refuses_newer_ones(void **state)
+{
+    struct deployment *d = *state;
+    struct migrate_result r;
+    int status;
+    deployment_init(d);
+    produce_random(d, 1, 50);
+    sql(d->pg, "SET client_min_messages = warning; DROP TABLE schema_version, parley_marks, cells, messages, "
+               "accounts, "
+               "devices, verifiers CASCADE");
+    pid_t p = deployment_start(d, "persister", NULL);
+    snprintf(r.error, sizeof r.error,
+             "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%%schema_version%%' AND "
+             "pid <> pg_backend_pid()");
+    UNTIL(number(d->pg, r.error) > 0); /* it asks */
+    assert_int_equal(waitpid(p, &status, WNOHANG), 0);
+    if (schema_migrate(d->conninfo, "", NULL, NULL, &r))
+        fail_msg("migrate: %s", r.error);
+    assert_int_equal(r.after, SCHEMA_NEWEST);
+    UNTIL(persisted(d));
+    assert_int_equal(deployment_stop(d, p, SIGTERM), 0);
+
+    assert_int_equal(schema_migrate(d->conninfo, "", NULL, NULL, &r), 0); /* again: nothing to do */
+    assert_int_equal(r.before, SCHEMA_NEWEST);
+    sql(d->pg, "INSERT INTO schema_version (version, name, checksum) VALUES (999, 'later', '')");
+    assert_int_equal(schema_migrate(d->conninfo, "", NULL, NULL, &r), -EPROTO);
+    p = deployment_start(d, "persister", NULL);
+    status = deployment_stop(d, p, 0); /* ends by itself */
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+
+    sql(d->pg, "DELETE FROM schema_version WHERE version = 999; UPDATE schema_version SET checksum = '' "
+               "WHERE version = 2");
+    assert_int_equal(schema_migrate(d->conninfo, "", NULL, NULL, &r), -EBADMSG);
 }
 
 /* ---- fanout ---- */
@@ -224,19 +303,19 @@ static void fanout_keeps_the_numbers_whatever_is_lost(void **state)
     pid_t persister = deployment_start(d, "persister", NULL), fanout = deployment_start(d, "fanout", NULL);
     produce_random(d, 1, 1000);
     UNTIL(deployment_end(d, T_OFFLINE, 0) > 0);
-    deployment_stop(fanout, SIGKILL); /* in the middle, or just after */
+    deployment_stop(d, fanout, SIGKILL); /* in the middle, or just after */
     fanout = deployment_start(d, "fanout", NULL);
     UNTIL(deployment_caught_up(d, GROUP_FANOUT, T_CONVERSATION) && persisted(d));
 
     /* Redis forgets; the persister is where fanout was. */
-    deployment_stop(fanout, SIGKILL);
+    deployment_stop(d, fanout, SIGKILL);
     forget_redis(d);
     fanout = deployment_start(d, "fanout", NULL);
     produce_random(d, 2, 500);
     UNTIL(deployment_caught_up(d, GROUP_FANOUT, T_CONVERSATION) && persisted(d));
 
     /* Redis forgets, and the persister has numbered what fanout never saw. */
-    deployment_stop(fanout, SIGKILL);
+    deployment_stop(d, fanout, SIGKILL);
     produce_random(d, 3, 500);
     UNTIL(persisted(d));
     forget_redis(d);
@@ -246,7 +325,7 @@ static void fanout_keeps_the_numbers_whatever_is_lost(void **state)
     UNTIL(deployment_caught_up(d, GROUP_FANOUT, T_CONVERSATION) && persisted(d));
 
     /* The persister is behind, and Redis forgets under the running process. */
-    deployment_stop(persister, SIGKILL);
+    deployment_stop(d, persister, SIGKILL);
     produce_random(d, 5, 500);
     UNTIL(deployment_caught_up(d, GROUP_FANOUT, T_CONVERSATION));
     forget_redis(d);
@@ -254,7 +333,7 @@ static void fanout_keeps_the_numbers_whatever_is_lost(void **state)
     UNTIL(deployment_caught_up(d, GROUP_FANOUT, T_CONVERSATION));
 
     /* Both are gone. */
-    deployment_stop(fanout, SIGKILL);
+    deployment_stop(d, fanout, SIGKILL);
     forget_redis(d);
     deployment_new_schema(d);
     produce_random(d, 7, 500);
@@ -263,14 +342,17 @@ static void fanout_keeps_the_numbers_whatever_is_lost(void **state)
     persister = deployment_start(d, "persister", NULL);
     UNTIL(persisted(d));
     check_told(d);
-    assert_int_equal(deployment_stop(fanout, SIGTERM), 0);
-    assert_int_equal(deployment_stop(persister, SIGTERM), 0);
+    assert_int_equal(deployment_stop(d, fanout, SIGTERM), 0);
+    assert_int_equal(deployment_stop(d, persister, SIGTERM), 0);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_rebuild_equals_the_live_history, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_contradiction_halts, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_persister_waits_for_its_tables_and_refuses_newer_ones, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(fanout_keeps_the_numbers_whatever_is_lost, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
