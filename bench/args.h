@@ -1,0 +1,30 @@
+/* args.h: options of the sub-commands: one table each, which is also the help text. */
+#ifndef PARLEY_BENCH_ARGS_H
+#define PARLEY_BENCH_ARGS_H
+
+#include <stddef.h>
+
+enum arg_kind {
+    ARG_TEXT,   /* const char * */
+    ARG_NUMBER, /* uint64_t */
+    ARG_FLAG,   /* bool, no value */
+    ARG_LIST    /* struct arg_list: may be given several times */
+};
+
+struct arg_list {
+    const char *v[16];
+    size_t n;
+};
+
+struct arg {
+    const char *name; /* without the dashes */
+    enum arg_kind kind;
+    void *to;
+    const char *help;
+};
+
+/* "--name value" or "--name=value". 0: go on; otherwise the exit status is that minus one (1: help was shown,
+ * 3: wrong usage, told). */
+int args_parse(const char *about, const struct arg *, size_t n, int argc, char **argv);
+
+#endif
