@@ -346,6 +346,48 @@ static void fanout_keeps_the_numbers_whatever_is_lost(void **state)
     assert_int_equal(deployment_stop(d, persister, SIGTERM), 0);
 }
 
+/* Both processes die at each of the shell's crash points, one after the other; needs make CRASH_POINTS=1. */
+static void crash_points_lose_nothing(void **state)
+{
+    static const char *const points[] = {"step:2", "sent:1", "sent:3", "acked:2", "put:2", "commit:1"};
+    struct deployment *d = *state;
+#ifndef PARLEY_CRASH_POINTS
+    (void)points;
+    (void)d;
+    skip();
+#else
+    deployment_init(d);
+    for (size_t i = 0; i < sizeof points / sizeof *points; i++) {
+        static const char *const names[] = {"fanout", "persister"};
+        pid_t pids[2];
+        char at[64];
+        for (int n = 0; n < 2; n++) {
+            snprintf(at, sizeof at, "%s:%s", names[n], points[i]);
+            pids[n] = deployment_start(d, names[n], at);
+        }
+        bool dead[2] = {false, false};
+        int64_t give_up = clock_mono_ms() + WAIT_MS;
+        for (uint64_t round = 0; !dead[0] || !dead[1]; round++) {
+            int status;
+            produce_random(d, 1 + i * 1000 + round, 50);
+            for (int n = 0; n < 2; n++)
+                if (!dead[n] && waitpid(pids[n], &status, WNOHANG) == pids[n]) {
+                    assert_true(WIFSIGNALED(status));
+                    dead[n] = true;
+                }
+            assert_true(clock_mono_ms() < give_up);
+            usleep(50000);
+        }
+        d->n_children = 0;
+    }
+    pid_t fanout = deployment_start(d, "fanout", NULL), persister = deployment_start(d, "persister", NULL);
+    UNTIL(deployment_caught_up(d, GROUP_FANOUT, T_CONVERSATION) && persisted(d));
+    check_told(d);
+    assert_int_equal(deployment_stop(d, fanout, SIGTERM), 0);
+    assert_int_equal(deployment_stop(d, persister, SIGTERM), 0);
+#endif
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -354,6 +396,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_persister_waits_for_its_tables_and_refuses_newer_ones, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(fanout_keeps_the_numbers_whatever_is_lost, setup, teardown),
+        cmocka_unit_test_setup_teardown(crash_points_lose_nothing, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
