@@ -1,5 +1,6 @@
 /* sim_hold.c: how an edge gets its slot, keeps it and loses it: edge/slot.c and slot_hold.c on simulated groups. */
 #include "common/im/codec.h"
+#include "tests/sim/sim_describe.h"
 #include "tests/sim/sim_edge.h"
 #include "tests/sim/sim_world.h"
 
@@ -167,7 +168,7 @@ static bool on_record(void *ctx, const struct record *r)
     struct sim_edge *e = ctx;
     if (e->lost_by_core || sim_point(&e->actor, "edge:record"))
         return false;
-    sim_trace(sim_of(e), "%s: delivery record %ld of slot %u", e->actor.name, (long)r->offset, e->slot);
+    sim_trace(sim_of(e), "%s: %s", e->actor.name, sim_describe(sim_of(e), r));
     sim_edge_enter(e);
     edge_core_deliver(e->core, r->offset, r->value);
     sim_point(&e->actor, "edge:pushed");

@@ -123,7 +123,7 @@ static void drain(void *ctx, uint64_t arg)
     if (l->cut || l->client_done)
         return;
     uint64_t n = 1 + sim_below(l->sim, 10);
-    while (n-- && l->down.first && !l->cut && !l->client_done)
+    while (n-- && l->down.first && !l->cut && !l->client_done && (!l->unread || l->sim->calm))
         sim_client_frame(l->client, l, take(&l->down));
     if (l->closing && !l->down.first && !l->cut) {
         tell_edge(l, 1);

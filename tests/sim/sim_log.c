@@ -1,5 +1,7 @@
 #include "tests/sim/sim_log.h"
 
+#include "tests/sim/sim_describe.h"
+
 void sim_log_init(struct sim *s)
 {
     struct sim_log *l = s->log = sim_alloc(s, sizeof *s->log);
@@ -91,6 +93,7 @@ int64_t sim_log_append(struct sim *s, uint16_t topic, int32_t part, struct slice
     }
     p->v[p->n] = (struct record){.topic = topic, .part = part, .offset = p->n, .time_ms = s->now / MS + 1700000000000,
                                  .key = key, .value = value};
+    sim_trace(s, "log: %s", sim_describe(s, &p->v[p->n]));
     int64_t offset = p->n++;
     for (struct sim_reader *r = p->readers; r; r = r->next)
         if (r->actor->alive && r->life == r->actor->life)

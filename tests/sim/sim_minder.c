@@ -1,5 +1,6 @@
 #include "tests/sim/sim_minder.h"
 
+#include "tests/sim/sim_describe.h"
 #include "tests/sim/sim_proc.h"
 #include "tests/sim/sim_world.h"
 
@@ -20,7 +21,7 @@ static bool on_record(void *ctx, const struct record *r)
 {
     struct sim_minded *h = ctx;
     struct sim *s = sim_of(h->m);
-    sim_trace(s, "%s: minds slot %u: %ld", h->m->proc->actor.name, h->slot, (long)r->offset);
+    sim_trace(s, "%s minds %s", h->m->proc->actor.name, sim_describe(s, r));
     minder_record(h->m->core, h->slot, r, now(h->m));
     return true;
 }

@@ -9,13 +9,6 @@
 
 static struct sim kept; /* its arena, heap and secrets are used again */
 
-const char *sim_topic_name(uint16_t topic)
-{
-    static const char *const names[] = {"inbound", "conversation", "user",    "vault",  "query", "signal",
-                                        "presence", "lease",       "offline", "cursor", "dlq"};
-    return topic < ARRAY_LEN(names) ? names[topic] : "deliver";
-}
-
 struct slice sim_plant_unnumbered(struct sim *s, struct slice value)
 {
     Im__ConvRecord *r = im__conv_record__unpack(NULL, value.n, value.p);

@@ -1,6 +1,7 @@
 #include "tests/sim/sim_shell.h"
 
 #include "tests/sim/sim_batch.h"
+#include "tests/sim/sim_describe.h"
 #include "tests/sim/sim_world.h"
 
 #include <errno.h>
@@ -113,6 +114,20 @@ static void open_core(struct sim_shell *p)
         sim_reader_open(&p->readers[i], &p->proc->actor, p->group->inputs[i], p->part, p->mark.next[i], on_record, p);
 }
 
+static void commit(struct sim_shell *p);
+
+static void started(struct sim_shell *p)
+{
+    bool ahead = false;
+    open_core(p);
+    for (size_t i = 0; i < p->group->n_inputs; i++)
+        ahead |= p->mark.next[i] > p->committed[i];
+    if (!ahead)
+        return;
+    p->commit_scheduled = true;
+    after(p, sim_between(p->sim, 0, 200) * MS, commit);
+}
+
 static void on_recovered(void *ctx, enum store_rc rc)
 {
     struct sim_shell *p = ctx;
@@ -125,7 +140,7 @@ static void on_recovered(void *ctx, enum store_rc rc)
         return;
     }
     p->mark = p->put.mark;
-    open_core(p);
+    started(p);
 }
 
 static void recover(struct sim_shell *p)
@@ -158,7 +173,7 @@ static void judge_mark(struct sim_shell *p)
         behind |= p->mark.next[i] < c && p->mark.quiet[i] < c;
     }
     if (p->mark.present && !behind) {
-        open_core(p);
+        started(p);
     } else if (!p->mark.present && fresh) {
         struct sim_recovery none = {0};
         p->put = (struct sim_put){.mark = p->mark, .reset = true};
@@ -251,10 +266,9 @@ static void on_loaded(void *ctx, enum store_rc rc)
     }
     for (uint32_t i = b->loaded; i < b->asked; i++) {
         struct sim_row *w = &b->wants[i];
-        struct slice row = w->row, newer;
-        if (in_flight(p, w, &newer))
-            row = newer;
-        p->decl->ops->load(p->core, w->table, w->key, row);
+        struct slice newer = w->row;
+        in_flight(p, w, &newer); /* put by sent() meanwhile */
+        p->decl->ops->load(p->core, w->table, w->key, newer);
     }
     b->loaded = b->asked;
     planned(b);
@@ -265,8 +279,20 @@ static void load(struct sim_shell *p)
     struct sim_batch *b = p->loading;
     if (!b)
         return;
+    for (uint32_t i = b->asked; i < b->n_wants; i++) { /* what is on its way to the store need not be asked for */
+        struct slice row;
+        if (!in_flight(p, &b->wants[i], &row))
+            continue;
+        struct sim_row w = b->wants[i];
+        b->wants[i] = b->wants[b->loaded];
+        b->wants[b->loaded++] = w;
+        p->decl->ops->load(p->core, w.table, w.key, row);
+    }
     b->asked = b->n_wants;
-    sim_store_load(&p->handle, b->wants + b->loaded, b->asked - b->loaded, on_loaded, b, p->cancelled);
+    if (b->loaded < b->asked)
+        sim_store_load(&p->handle, b->wants + b->loaded, b->asked - b->loaded, on_loaded, b, p->cancelled);
+    else
+        planned(b);
 }
 
 static void plan(struct sim_batch *b)
@@ -368,14 +394,14 @@ static void step(struct sim_batch *b)
         struct record changed = *r;
         if (p->sim->conf.plant == PLANT_NO_DUPLICATES && r->topic == T_CONVERSATION)
             changed.value = sim_plant_unnumbered(p->sim, r->value);
+        sim_trace(p->sim, "%s %s/%d: %s%s", p->proc->actor.name, p->decl->name, p->part, sim_describe(p->sim, r),
+                  b->fx.quiet ? " (quiet)" : "");
         enum core_rc rc = p->decl->ops->step(p->core, &changed, now, &b->fx);
         if (rc != CORE_OK) {
             sim_fail(p->sim, rc == CORE_STOP ? "halted" : "poison", "%s/%d steps offset %ld of topic %u", p->decl->name,
                      p->part, (long)r->offset, r->topic);
             return;
         }
-        sim_trace(p->sim, "%s %s/%d: %s %ld%s", p->proc->actor.name, p->decl->name, p->part, sim_topic_name(r->topic),
-                  (long)r->offset, b->fx.quiet ? " (quiet)" : "");
         p->next[b->recs[i]->input] = r->offset + 1;
     }
     if (p->decl->ops->end)
@@ -396,7 +422,6 @@ static void step(struct sim_batch *b)
 }
 
 /* ---- put, commit ---- */
-static void commit(struct sim_shell *p);
 
 static void finished(struct sim_shell *p)
 {

@@ -165,6 +165,12 @@ static void do_put(struct request *q)
         p->now.mark.generation = m->generation;
 }
 
+/* One connection: what is asked first is done and answered first. */
+static int64_t in_order(int64_t last, int64_t at)
+{
+    return at > last ? at : last + 1;
+}
+
 static void carry_out(void *ctx, uint64_t arg)
 {
     static void (*const verbs[])(struct request *) = {[OPEN] = do_open, [LOAD] = do_load, [PUT] = do_put};
@@ -179,7 +185,8 @@ static void carry_out(void *ctx, uint64_t arg)
         q->rc = STORE_DOWN;
         sim_fault(s, FAULT_PUT_UNANSWERED);
     }
-    sim_at(s, q->h->actor, sim_delay(s) + (q->rc == STORE_DOWN ? 20 * MS : 0), answer, q, 0);
+    q->h->answered_at = in_order(q->h->answered_at, s->now + sim_delay(s) + (q->rc == STORE_DOWN ? 20 * MS : 0));
+    sim_at(s, q->h->actor, q->h->answered_at - s->now, answer, q, 0);
 }
 
 static void ask(struct request r)
@@ -189,7 +196,8 @@ static void ask(struct request r)
     *q = r;
     if (r.verb == PUT)
         r.h->putting = true;
-    sim_at(s, NULL, sim_delay(s), carry_out, q, 0);
+    r.h->done_at = in_order(r.h->done_at, s->now + sim_delay(s));
+    sim_at(s, NULL, r.h->done_at - s->now, carry_out, q, 0);
 }
 
 void sim_store_open(struct sim_handle *h, sim_opened_fn *fn, void *ctx, const bool *cancelled)

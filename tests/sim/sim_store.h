@@ -45,6 +45,7 @@ struct sim_handle { /* an opened partition, in the hands of a process */
     struct sim_actor *actor;
     int64_t generation, serial; /* the last one confirmed */
     bool putting;
+    int64_t done_at, answered_at; /* of the last request */
 };
 
 void sim_stores_init(struct sim *, struct sim_stores *);
