@@ -77,7 +77,7 @@ ifdef FUZZ
 endif
 DEFS := -D_GNU_SOURCE= -D_FILE_OFFSET_BITS=64 $(if $(CRASH_POINTS),-DPARLEY_CRASH_POINTS=1)
 # -fvisibility=hidden makes -fPIC code as good as PIE code, so that one set of objects serves programs and libparley.so.
-BASE_CFLAGS := -std=gnu17 $(OPT) -fPIC -fvisibility=hidden -fno-strict-aliasing $(HARDEN) $(SAN) -I. -I$(O)/gen $(PKG_CFLAGS) $(DEFS)
+BASE_CFLAGS := -std=gnu17 $(OPT) -fPIC -fvisibility=hidden -fno-strict-aliasing $(HARDEN) $(SAN) -I. -isystem $(O)/gen $(PKG_CFLAGS) $(DEFS)
 OUR_CFLAGS := $(BASE_CFLAGS) $(WARN) -include common/base/banned.h
 ALL_LDFLAGS := $(OPT) $(SAN) $(HARDEN_LD) -Wl,--as-needed $(LDFLAGS)
 LIBS := $(PKG_LIBS) -lpthread -lm
@@ -95,7 +95,7 @@ BASE_SRC := $(call srcs,common/base)
 IM_SRC := $(call srcs,common/im)
 CLIENT_SRC := $(call srcs,client/lib)
 SUPPORT_SRC := $(call srcs,tests/support)
-PROC_LIBS := $(foreach p,$(PROC_NAMES),$(if $(filter-out $p/main.c,$(wildcard $p/*.c)),$p))
+PROC_LIBS := $(foreach p,$(PROC_NAMES) bench,$(if $(filter-out $p/main.c,$(wildcard $p/*.c)),$p))
 PROCS := $(foreach p,$(PROC_NAMES),$(if $(wildcard $p/main.c),$p))
 TOOLS := $(if $(wildcard client/parley/*.c),parley) $(if $(wildcard client/parleyctl/*.c),parleyctl) \
          $(if $(wildcard bench/*.c),parley-bench)
