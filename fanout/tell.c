@@ -66,14 +66,9 @@ static bool holds(const uint32_t *list, size_t n, uint32_t device)
     return false;
 }
 
-/* Is there a device of the user that none of `served` is? Nobody live: not known, so yes. */
-static bool misses(const struct presence *p, struct id16 user, size_t n_live, const uint32_t *served,
-                   size_t n_served)
+/* Is there a device that none of `served` is? */
+static bool misses(const uint32_t *devices, size_t n, const uint32_t *served, size_t n_served)
 {
-    const uint32_t *devices;
-    size_t n = n_live ? presence_devices(p, user, &devices) : 0;
-    if (n == 0)
-        return true;
     for (size_t i = 0; i < n; i++) {
         if (!holds(served, n_served, devices[i]))
             return true;
@@ -89,7 +84,8 @@ static void tell_member(struct tell *t, struct fx *fx, struct id16 user, const s
     uint32_t served[PRESENCE_LIVE_MAX + 1];
     const struct presence *p = t->views->presence;
     bool sender = id_eq(user, rec->event.user);
-    size_t n = presence_sessions(p, user, live), n_to = 0, n_served = 0;
+    const uint32_t *devices;
+    size_t n_devices, n = presence_reach(p, user, live, &devices, &n_devices), n_to = 0, n_served = 0;
     if (sender)
         served[n_served++] = rec->event.device;
     for (size_t i = 0; i < n; i++) {
@@ -102,7 +98,8 @@ static void tell_member(struct tell *t, struct fx *fx, struct id16 user, const s
         deliver_add(t->deliver, fx, item, to, n_to);
         metric_add(&items, (int64_t)n_to);
     }
-    if (misses(p, user, n, served, n_served)) {
+    /* Nobody live: which devices there are is not known here. */
+    if (n == 0 || n_devices == 0 || misses(devices, n_devices, served, n_served)) {
         const struct push_item queued = {.conv = item->conv, .seq = item->seq, .payload = item->payload};
         push_offline(fx, user, &queued, served, n_served, rec->trace);
         metric_add(&offline, 1);

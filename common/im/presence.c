@@ -197,10 +197,9 @@ static bool alive(const struct presence *p, const struct session *s)
     return !p->lease || lease_live(p->lease, s->slot, s->epoch);
 }
 
-size_t presence_sessions(const struct presence *p, struct id16 user,
-                         const struct session *out[PRESENCE_LIVE_MAX])
+static size_t live_of(const struct presence *p, const struct user *u,
+                      const struct session *out[PRESENCE_LIVE_MAX])
 {
-    const struct user *u = find_user(p, &user);
     size_t n = 0;
     const struct entry *last = NULL;
     for (const struct entry *e = u ? u->first : NULL; e && n < PRESENCE_LIVE_MAX; e = e->next) {
@@ -210,6 +209,22 @@ size_t presence_sessions(const struct presence *p, struct id16 user,
         last = e;
     }
     return n;
+}
+
+size_t presence_sessions(const struct presence *p, struct id16 user,
+                         const struct session *out[PRESENCE_LIVE_MAX])
+{
+    return live_of(p, find_user(p, &user), out);
+}
+
+size_t presence_reach(const struct presence *p, struct id16 user,
+                      const struct session *out[PRESENCE_LIVE_MAX], const uint32_t **devices,
+                      size_t *n_devices)
+{
+    const struct user *u = find_user(p, &user);
+    *devices = u ? u->newest->devices : NULL;
+    *n_devices = u ? u->newest->n_devices : 0;
+    return live_of(p, u, out);
 }
 
 const struct session *presence_device(const struct presence *p, struct id16 user, uint32_t device)

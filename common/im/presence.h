@@ -30,6 +30,9 @@ const struct session *presence_device(const struct presence *, struct id16 user,
 /* All devices of a user, as the record with the highest devices_at among those present says; 0 when nobody of
  * the user is present in the view (alive or not). */
 size_t presence_devices(const struct presence *, struct id16 user, const uint32_t **out);
+/* Both at once. */
+size_t presence_reach(const struct presence *, struct id16 user, const struct session *out[PRESENCE_LIVE_MAX],
+                      const uint32_t **devices, size_t *n_devices);
 const char *presence_login(const struct presence *, struct id16 user); /* NULL: not known */
 
 /* By connection, whether alive or outdone or not. */
