@@ -28,9 +28,9 @@ static int teardown(void **state)
 {
     struct world *w = *state;
     if (w->router)
-        deployment_stop(w->router, SIGKILL);
+        deployment_stop(&w->d, w->router, SIGKILL);
     if (w->offline)
-        deployment_stop(w->offline, SIGKILL);
+        deployment_stop(&w->d, w->offline, SIGKILL);
     if (w->redis)
         redisFree(w->redis);
     if (w->d.topics)
@@ -263,8 +263,8 @@ static void redis_comes_again_from_the_log(void **state)
 
     for (int running = 0; running < 2; running++) { /* killed meanwhile, and under way */
         if (!running) {
-            deployment_stop(w->router, SIGKILL);
-            deployment_stop(w->offline, SIGKILL);
+            deployment_stop(&w->d, w->router, SIGKILL);
+            deployment_stop(&w->d, w->offline, SIGKILL);
         }
         lose_everything(w);
         if (!running)
@@ -315,7 +315,7 @@ static void a_killed_router_loses_and_reorders_nothing(void **state)
             deployment_flush(&w->d);
             UNTIL(deployment_end(&w->d, T_CONVERSATION, 0) + deployment_end(&w->d, T_CONVERSATION, 1) >
                   (int64_t)seq - CHATS / 8);
-            deployment_stop(w->router, SIGKILL);
+            deployment_stop(&w->d, w->router, SIGKILL);
             w->router = deployment_start(&w->d, "router", NULL);
         }
     }
