@@ -196,7 +196,7 @@ bool sim_quiet(struct sim *s, char *why, size_t n)
             return false;
         }
     for (uint32_t i = 0; i < w->n_clients; i++)
-        if (!sim_client_done(&w->clients[i], &what)) {
+        if (w->clients[i].lives && !sim_client_done(&w->clients[i], &what)) {
             snprintf(why, n, "%s %s", w->clients[i].name, what);
             return false;
         }

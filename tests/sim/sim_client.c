@@ -221,6 +221,7 @@ static void begin(void *ctx, uint64_t arg)
 
 void sim_client_go(struct sim_client *c)
 {
+    c->lives = true;
     sim_at(c->sim, NULL, sim_between(c->sim, 1, 300) * MS, begin, c, 0);
 }
 

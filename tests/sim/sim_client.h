@@ -55,6 +55,7 @@ struct sim_client {
     uint32_t user, index;
     uint32_t device; /* number; 0: never logged in */
     char token[256];
+    bool lives;
     bool late;                /* it comes after the beginning */
     int64_t since;            /* when it was sure to be known to everybody; 0: not yet */
     bool rest_in_history;     /* it was told so */

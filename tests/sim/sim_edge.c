@@ -145,8 +145,6 @@ bool sim_edge_accept(struct sim_edge *e, struct sim_link *l)
 
 void sim_edge_frame(struct sim_edge *e, struct sim_link *l, const struct sim_frame *f)
 {
-    if (!l->accepted)
-        return;
     sim_edge_enter(e);
     edge_core_frame(e->core, l->conn, f->type, f->seq_id, f->payload);
 }

@@ -72,7 +72,7 @@ static void feed(void *ctx, uint64_t arg);
 
 static void schedule_up(struct sim_link *l)
 {
-    if (l->up.scheduled || !l->up.first || l->paused || l->closing || l->cut || !edge_lives(l))
+    if (l->up.scheduled || !l->up.first || !l->accepted || l->paused || l->closing || l->cut || !edge_lives(l))
         return;
     l->up.scheduled = true;
     sim_at(l->sim, &l->edge->actor, sim_delay(l->sim), feed, l, 0);

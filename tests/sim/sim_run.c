@@ -31,39 +31,6 @@ static bool until(struct sim *s, int64_t end)
     return !s->verdict[0];
 }
 
-static bool all_there(const struct sim *s)
-{
-    for (uint32_t i = 0; i < s->world->n_clients; i++) {
-        const struct sim_client *c = &s->world->clients[i];
-        if (!c->late && c->state != CLIENT_ON)
-            return false;
-    }
-    return true;
-}
-
-static bool begin(struct sim *s)
-{
-    for (uint32_t i = 0; i < s->world->n_clients; i++) {
-        struct sim_client *c = &s->world->clients[i];
-        if (!c->late)
-            sim_client_go(c);
-    }
-    int64_t patience = s->now + 60 * SEC;
-    while (!all_there(s) && s->now < patience)
-        if (!until(s, s->now + 50 * MS))
-            return false;
-    if (!all_there(s))
-        sim_fail(s, "stuck", "not everybody could log in at the beginning");
-    return until(s, s->now + 500 * MS);
-}
-
-static void come_late(struct sim *s)
-{
-    for (uint32_t i = 0; i < s->world->n_clients; i++)
-        if (s->world->clients[i].late)
-            sim_client_go(&s->world->clients[i]);
-}
-
 static bool settle(struct sim *s, int64_t patience)
 {
     char why[200] = "";
@@ -80,14 +47,34 @@ static bool settle(struct sim *s, int64_t patience)
     }
 }
 
+/* Everybody that is there from the beginning logs in, in peace. */
+static bool begin(struct sim *s)
+{
+    s->calm = true;
+    for (uint32_t i = 0; i < s->world->n_clients; i++)
+        if (!s->world->clients[i].late)
+            sim_client_go(&s->world->clients[i]);
+    if (!settle(s, 60 * SEC))
+        return false;
+    for (uint32_t i = 0; i < s->world->n_clients; i++)
+        if (!s->world->clients[i].late)
+            s->world->clients[i].since = s->now;
+    return true;
+}
+
+static void come_late(struct sim *s)
+{
+    for (uint32_t i = 0; i < s->world->n_clients; i++)
+        if (s->world->clients[i].late)
+            sim_client_go(&s->world->clients[i]);
+}
+
 static void schedule(struct sim *s)
 {
     if (!begin(s))
         return;
-    for (uint32_t i = 0; i < s->world->n_clients; i++)
-        if (!s->world->clients[i].late)
-            s->world->clients[i].since = s->now;
     sim_trace(s, "---- trouble begins");
+    s->calm = false;
     come_late(s);
     sim_faults_start(s);
     if (!until(s, s->now + s->conf.chaos))
