@@ -182,6 +182,9 @@ static void on_timer(struct timer *t)
     case SLOT_REJOIN:
         slot_lost(s, "the partition did not come back after a rebalance");
         break;
+    case SLOT_LEAVE:
+        slot_close_overdue(s);
+        break;
     case SLOT_RELEASE:
         slot_release_step(s);
         break;
@@ -261,6 +264,7 @@ void slot_release(struct slot *s)
         return;
     loop_timer_stop(s->loop, &s->timer);
     loop_timer_stop(s->loop, &s->commit_timer);
+    loop_cancel(s->loop, &s->closing);
     s->state = SLOT_OFF;
     kconsumer_free(s->consumer);
     kview_free(s->view);

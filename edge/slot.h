@@ -60,6 +60,7 @@ struct slot { /* visible for edge.c and tests; change it only through the functi
     bool committing, commit_again, paused, describing, sending;
     uint16_t input;
     struct timer timer, commit_timer;
+    struct loop_job closing;
     int64_t join_ms;  /* patience, longer after each failure */
     int64_t since_ms; /* looking for a slot */
     struct rng rng;

@@ -7,6 +7,7 @@
 #define REJOIN_MS  6000 /* as long as the coordinator waits for us */
 #define COMMIT_MS  1000
 #define RELEASE_MS 200
+#define CLOSE_MS   5000 /* to leave the group */
 
 static struct kpart part_of(const struct slot *s, int64_t offset)
 {
@@ -27,13 +28,34 @@ static void on_closed(void *ctx)
     }
 }
 
+/* Not from inside a callback of the consumer: it may be in the middle of a rebalance. */
+static void close_now(struct loop_job *job)
+{
+    struct slot *s = container_of(job, struct slot, closing);
+    if (s->consumer)
+        kconsumer_close(s->consumer, on_closed, s);
+}
+
+static void slot_close(struct slot *s)
+{
+    loop_defer(s->loop, &s->closing, close_now);
+    if (s->state == SLOT_LEAVE)
+        slot_after(s, CLOSE_MS);
+}
+
+void slot_close_overdue(struct slot *s)
+{
+    log_warn("the slot's group was not left in time: going without ceremony", log_uint("slot", s->slot));
+    on_closed(s);
+}
+
 void slot_leave(struct slot *s, const char *why)
 {
     log_info("leaving the slot's group", log_uint("slot", s->slot), log_str("why", why));
     s->state = SLOT_LEAVE;
     loop_timer_stop(s->loop, &s->timer);
     loop_timer_stop(s->loop, &s->commit_timer);
-    kconsumer_close(s->consumer, on_closed, s);
+    slot_close(s);
 }
 
 void slot_lost(struct slot *s, const char *why)
@@ -52,7 +74,7 @@ void slot_lost(struct slot *s, const char *why)
     loop_timer_stop(s->loop, &s->commit_timer);
     ready_wait(s->ready, "slot", why);
     s->ops->lost(s->ctx, why);
-    kconsumer_close(s->consumer, on_closed, s);
+    slot_close(s);
 }
 
 /* ---- the group ---- */
@@ -242,7 +264,7 @@ void slot_give_back(struct slot *s, int64_t next)
         return;
     }
     if (!held) {
-        kconsumer_close(s->consumer, on_closed, s);
+        slot_close(s);
         return;
     }
     slot_commit(s, next);
@@ -254,12 +276,12 @@ void slot_release_step(struct slot *s)
     if (s->epoch >= 0 && s->to_commit >= 0) { /* not committed yet; the daemon's deadline ends this */
         slot_after(s, RELEASE_MS / 10);
     } else if (s->epoch < 0 || s->sending || !slot_say(s, IM__LEASE_KIND__LEASE_RELEASE)) {
-        kconsumer_close(s->consumer, on_closed, s);
+        slot_close(s);
     }
 }
 
 void slot_released(struct slot *s)
 {
     log_info("slot given back", log_uint("slot", s->slot), log_int("epoch", s->epoch));
-    kconsumer_close(s->consumer, on_closed, s);
+    slot_close(s);
 }

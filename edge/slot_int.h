@@ -12,6 +12,7 @@ void slot_claimed(struct slot *, int64_t epoch);
 void slot_leave(struct slot *, const char *why); /* the group, without having held the slot */
 void slot_start_over(struct slot *, int64_t after_ms);
 void slot_release_step(struct slot *);
+void slot_close_overdue(struct slot *);
 void slot_released(struct slot *);
 void slot_commit_timer(struct timer *);
 
