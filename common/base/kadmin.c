@@ -1,5 +1,6 @@
 /* kadmin.c: the blocking calls wait on a queue of their own; the loop's answers arrive on another. */
 #include "common/base/kadmin.h"
+#include "common/base/clock.h"
 #include "common/base/kadmin_int.h"
 #include "common/base/log.h"
 #include "common/base/loop.h"
@@ -112,6 +113,17 @@ static int topic_result(struct kadmin *a, const rd_kafka_topic_result_t **r, siz
     return 0;
 }
 
+/* The controller has made it; the brokers hear of it a moment later. */
+static int await_topic(struct kadmin *a, const char *name)
+{
+    int64_t end = clock_mono_ms() + a->timeout_ms;
+    int32_t n;
+    int rc;
+    while ((rc = kadmin_partitions(a, name, &n)) == -ENOENT && clock_mono_ms() < end)
+        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    return rc;
+}
+
 int kadmin_create_topic(struct kadmin *a, const char *name, int32_t partitions, int replication,
                         const struct kadmin_config *configs, size_t n)
 {
@@ -135,7 +147,7 @@ int kadmin_create_topic(struct kadmin *a, const char *name, int32_t partitions, 
         rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(ev), &cnt);
     rc = topic_result(a, r, cnt);
     rd_kafka_event_destroy(ev);
-    return rc;
+    return rc ? rc : await_topic(a, name);
 }
 
 int kadmin_delete_topic(struct kadmin *a, const char *name)

@@ -74,7 +74,9 @@ void kc_assign(struct kconsumer *c, const rd_kafka_topic_partition_list_t *list)
     rd_kafka_resp_err_t err = rd_kafka_assign(c->rk, list);
     if (err)
         log_warn("kafka assign", log_str("group", c->conf.group), log_str("error", rd_kafka_err2name(err)));
-    barrier(c);
+    if (list &&
+        !c->closing) /* a client that is closing may never answer; after an unassign comes a join first */
+        barrier(c);
 }
 
 static void assign_parts(struct kconsumer *c, bool with_rewound)
@@ -96,7 +98,7 @@ void kc_apply(struct loop_job *job)
 {
     struct kconsumer *c = container_of(job, struct kconsumer, apply);
     bool rewound = false;
-    if (c->state != KC_ASSIGNED)
+    if (c->state != KC_ASSIGNED || c->closing)
         return;
     for (size_t i = 0; i < c->n_parts; i++)
         rewound |= c->parts[i].rewound && c->parts[i].in_assign;
