@@ -36,7 +36,7 @@ static const struct {
     {PARLEY_INTERNAL, "INTERNAL", "the server had a trouble of its own"},
     {PARLEY_SHUTTING_DOWN, "SHUTTING_DOWN", "the server is shutting down"},
     {PARLEY_UNREACHABLE, "UNREACHABLE", "no server could be reached"},
-    {PARLEY_DISCONNECTED, "DISCONNECTED", "the connection broke before the answer came"},
+    {PARLEY_DISCONNECTED, "DISCONNECTED", "the connection broke"},
     {PARLEY_PROTOCOL, "PROTOCOL", "the server said something that makes no sense"},
     {PARLEY_STATE_FILE, "STATE_FILE", "the state file cannot be read or written"},
     {PARLEY_STOPPED, "STOPPED", "stopped"},

@@ -1,23 +1,25 @@
 /* parley.h: libparley, the client side of Parley, for programs that send and receive messages.
  *
  * One handle is one device of one user. It connects to one of several edges, logs in, reconnects by itself,
- * resends what has no outcome yet, puts messages of a conversation into order, drops repeats, fetches what is
- * missing and confirms what your program took. docs/protocol.md tells what goes over the wire; you need not
+ * resends what has no outcome yet, puts the messages of a conversation into order, drops repeats, fetches what
+ * is missing and confirms what your program took. docs/protocol.md tells what goes over the wire; you need not
  * know it.
  *
  * Threads: none of its own. A handle belongs to one thread at a time; different handles are independent.
- * Blocking: none but name look-up (numeric addresses never block) and the writing of the small state file.
+ * Blocking: none but name look-up (numeric addresses never block) and writing the small state file.
  * Callbacks run only inside parley_process(), parley_run_once() and parley_wait(). They may call any function
- * here on the same handle but those three and parley_free(). Pointers given to a callback are valid until it
- * returns. Memory: strings given to functions are copied. Errors: 0 or a negative errno, unless said
- * otherwise.
+ * here on the same handle but those three and parley_free(). What they are given is valid until they return.
+ * Memory: strings given to functions are copied. Errors: 0 or a negative errno, unless said otherwise.
  *
- * A simple program:                               In an event loop of your own, at every turn:
- *     p = parley_new(&options, &callbacks, ctx);      poll fd parley_fd(p) for parley_events(p),
- *     parley_login(p, "alice", password);             at most parley_timeout(p) ms;
- *     parley_send_text(p, "bob", "hello");            parley_process(p, revents);  (also after a time-out:
- * revents 0) while (parley_run_once(p, -1) == 0) {}      The descriptor changes with reconnects, -1: none
- * now. Ask each turn. */
+ * A simple program:
+ *     p = parley_new(&options, &callbacks, ctx);
+ *     parley_login(p, "alice", password);
+ *     parley_send_text(p, "bob", "hello");
+ *     while (parley_run_once(p, -1) == 0) {}
+ *
+ * In an event loop of your own, at every turn: wait for parley_events(p) on parley_fd(p), at most
+ * parley_timeout(p) ms, then parley_process(p, revents), also after a time-out (revents 0). The descriptor
+ * changes with reconnects, and -1 means that there is none now: ask at each turn. */
 #ifndef PARLEY_H
 #define PARLEY_H
 
@@ -35,43 +37,25 @@ extern "C" {
 struct parley;
 
 /* The server's codes (docs/errors.md has cause and fix of each), and from 900 on the library's own. */
+/* clang-format off */
 enum parley_code {
     PARLEY_OK = 0,
-    PARLEY_FRAME_TOO_SHORT = 100,
-    PARLEY_FRAME_TOO_LARGE,
-    PARLEY_UNKNOWN_TYPE,
-    PARLEY_BAD_PROTOBUF,
-    PARLEY_BAD_TEXT,
-    PARLEY_BAD_FIELD,
-    PARLEY_WRONG_STATE,
-    PARLEY_NOT_LOGGED_IN = 200,
-    PARLEY_BAD_CREDENTIALS,
-    PARLEY_BAD_TOKEN,
-    PARLEY_TOKEN_EXPIRED,
-    PARLEY_ACCOUNT_EXISTS,
-    PARLEY_UNKNOWN_USER,
-    PARLEY_SESSION_REPLACED,
-    PARLEY_SESSION_REVOKED,
-    PARLEY_LOGIN_TIMEOUT,
-    PARLEY_IDLE_TIMEOUT,
-    PARLEY_TOO_MANY_DEVICES,
-    PARLEY_TOO_MANY_REQUESTS = 300,
-    PARLEY_TOO_MANY_UNRESOLVED,
-    PARLEY_BUSY,
-    PARLEY_SLOW_READER,
+    PARLEY_FRAME_TOO_SHORT = 100, PARLEY_FRAME_TOO_LARGE, PARLEY_UNKNOWN_TYPE, PARLEY_BAD_PROTOBUF, PARLEY_BAD_TEXT,
+    PARLEY_BAD_FIELD, PARLEY_WRONG_STATE,
+    PARLEY_NOT_LOGGED_IN = 200, PARLEY_BAD_CREDENTIALS, PARLEY_BAD_TOKEN, PARLEY_TOKEN_EXPIRED,
+    PARLEY_ACCOUNT_EXISTS, PARLEY_UNKNOWN_USER, PARLEY_SESSION_REPLACED, PARLEY_SESSION_REVOKED,
+    PARLEY_LOGIN_TIMEOUT, PARLEY_IDLE_TIMEOUT, PARLEY_TOO_MANY_DEVICES,
+    PARLEY_TOO_MANY_REQUESTS = 300, PARLEY_TOO_MANY_UNRESOLVED, PARLEY_BUSY, PARLEY_SLOW_READER,
     PARLEY_TOO_MANY_CONNECTIONS,
-    PARLEY_STALE = 400,
-    PARLEY_NOT_A_MEMBER,
-    PARLEY_REFUSED,
-    PARLEY_INTERNAL = 500,
-    PARLEY_SHUTTING_DOWN,
-    PARLEY_UNREACHABLE = 900, /* no server could be connected to */
-    PARLEY_DISCONNECTED =
-        901, /* the connection broke, or an answer did not come; for a registration: outcome unknown */
-    PARLEY_PROTOCOL = 902,   /* the server said something that makes no sense */
-    PARLEY_STATE_FILE = 903, /* the state file cannot be read or written */
-    PARLEY_STOPPED = 904,    /* parley_stop() was called */
+    PARLEY_STALE = 400, PARLEY_NOT_A_MEMBER, PARLEY_REFUSED,
+    PARLEY_INTERNAL = 500, PARLEY_SHUTTING_DOWN,
+    PARLEY_UNREACHABLE = 900,  /* no server could be connected to */
+    PARLEY_DISCONNECTED = 901, /* the connection broke, or no answer came; of a registration: outcome unknown */
+    PARLEY_PROTOCOL = 902,     /* the server said something that makes no sense */
+    PARLEY_STATE_FILE = 903,   /* the state file cannot be read or written */
+    PARLEY_STOPPED = 904,      /* parley_stop() was called */
 };
+/* clang-format on */
 const char *parley_code_name(enum parley_code); /* "UNKNOWN_USER"; never NULL */
 const char *parley_code_text(enum parley_code); /* a sentence for people; never NULL */
 

@@ -1,12 +1,15 @@
 #include "client/parleyctl/ctl.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define KAFKA_MS 5000
+#define KAFKA_MS    5000
+#define AGAIN_TRIES 60
+#define AGAIN_MS    250
 
 extern char **environ;
 
@@ -130,7 +133,31 @@ void ctl_path(const struct ctl *c, const char *path, char *out, size_t n)
         snprintf(out, n, "%.*s/%s", (int)(slash - c->config), c->config, path);
 }
 
+/* A broker that has just started still loads its groups; a topic that is new has no leader for a moment. */
+bool ctl_again(int rc, int *tries)
+{
+    if (rc != -EAGAIN && rc != -ETIMEDOUT)
+        return false;
+    if (++*tries > AGAIN_TRIES)
+        return false;
+    poll(NULL, 0, AGAIN_MS);
+    return true;
+}
+
 int ctl_offsets(struct ctl *c, uint32_t group, const struct topic *t, int64_t *out)
 {
-    return kadmin_group_offsets(c->admin, topics_group(c->deploy.topics, group), t->name, out, t->parts);
+    int rc, tries = 0;
+    do {
+        rc = kadmin_group_offsets(c->admin, topics_group(c->deploy.topics, group), t->name, out, t->parts);
+    } while (ctl_again(rc, &tries));
+    return rc;
+}
+
+int ctl_partitions(struct ctl *c, const struct topic *t, int32_t *out)
+{
+    int rc, tries = 0;
+    do {
+        rc = kadmin_partitions(c->admin, t->name, out);
+    } while (ctl_again(rc, &tries));
+    return rc;
 }

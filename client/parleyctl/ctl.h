@@ -52,7 +52,11 @@ int command_lag(struct ctl *, int argc, char **argv);
 int command_doctor(struct ctl *, int argc, char **argv);
 
 /* ---- for topics, lag, doctor ---- */
+/* True, after a pause: this passes by itself, ask once more. *tries begins at 0. */
+bool ctl_again(int rc, int *tries);
 /* Committed offsets of a group for a topic, partition by partition (room for t->parts). */
 int ctl_offsets(struct ctl *, uint32_t group, const struct topic *, int64_t *out);
+/* -ENOENT: no such topic. */
+int ctl_partitions(struct ctl *, const struct topic *, int32_t *out);
 
 #endif

@@ -40,7 +40,7 @@ static bool topics_right(struct ctl *c)
     for (size_t i = 0; offsets && i < n; i++) {
         const struct topic *t = topics_get(c->deploy.topics, (uint16_t)i);
         int32_t have = 0;
-        if (kadmin_partitions(c->admin, t->name, &have)) {
+        if (ctl_partitions(c, t, &have)) {
             absent++;
             continue;
         }

@@ -130,7 +130,7 @@ int command_tail(struct ctl *c, int argc, char **argv)
         return CTL_USAGE;
     }
     const struct topic *t = topics_get(c->deploy.topics, (uint16_t)topic);
-    if (kadmin_partitions(c->admin, t->name, &parts)) {
+    if (ctl_partitions(c, t, &parts)) {
         ctl_complain("%s does not exist; run: parleyctl topics create", t->name);
         return CTL_FAILED;
     }

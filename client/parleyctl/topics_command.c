@@ -75,7 +75,7 @@ static int make(struct work *w, const struct topic *t, bool *fresh)
     char retention[32];
     struct kadmin_config c[6];
     int32_t have = 0;
-    int rc = kadmin_partitions(w->c->admin, t->name, &have);
+    int rc = ctl_partitions(w->c, t, &have);
     *fresh = rc == -ENOENT;
     if (!*fresh)
         return rc ? rc : right_count(w, t, have) ? 0 : -EEXIST;
@@ -89,7 +89,7 @@ static int make(struct work *w, const struct topic *t, bool *fresh)
         return rc;
     w->made++;
     for (int i = 0; i < APPEAR_TRIES; i++) { /* until the brokers know it */
-        rc = kadmin_partitions(w->c->admin, t->name, &have);
+        rc = ctl_partitions(w->c, t, &have);
         if (!rc)
             break;
         poll(NULL, 0, APPEAR_MS);
@@ -131,8 +131,10 @@ static int commit_first(struct work *w, uint32_t group, const struct topic *t, b
     }
     if (!rc && any && !check_only) {
         w->committed++;
-        if (!c->dry_run)
-            rc = kadmin_commit_offsets(c->admin, name, t->name, offsets, t->parts);
+        int tries = 0;
+        do {
+            rc = c->dry_run ? 0 : kadmin_commit_offsets(c->admin, name, t->name, offsets, t->parts);
+        } while (ctl_again(rc, &tries));
     }
     if (rc)
         ctl_complain("%s: the first commit of group %s failed: %s", t->name, name,
@@ -148,7 +150,7 @@ static int all(struct work *w, bool create)
         const struct topic *t = topics_get(ts, (uint16_t)i);
         bool fresh = false;
         int32_t have = 0;
-        int rc = create ? make(w, t, &fresh) : kadmin_partitions(w->c->admin, t->name, &have);
+        int rc = create ? make(w, t, &fresh) : ctl_partitions(w->c, t, &have);
         if (!create && rc == -ENOENT) {
             wrong(w, t->name, "does not exist", "run: parleyctl topics create");
             continue;
