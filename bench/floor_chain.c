@@ -181,8 +181,8 @@ static void prepare(struct chain *c)
     }
     kfloor_topics(c->kafka, topics, 3);
     if (c->postgres)
-        query(c->postgres, "DROP TABLE IF EXISTS " CHAIN_TABLE "; CREATE TABLE " CHAIN_TABLE
-                           " (LIKE messages INCLUDING ALL)");
+        query(c->postgres, "SET client_min_messages = warning; DROP TABLE IF EXISTS " CHAIN_TABLE
+                           "; CREATE TABLE " CHAIN_TABLE " (LIKE messages INCLUDING ALL)");
     start_children(c);
     kfloor_producer(&c->out, c->kafka, topics[0], c->linger_ms);
     kfloor_consumer(&c->in, c->kafka, topics[2]);
