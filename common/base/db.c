@@ -78,7 +78,8 @@ static void answer_down(struct call *c, const char *why)
 
 static void answer(struct call *c)
 {
-    struct db_result r = {.status = DB_OK, .message = "", .results = (const PGresult *const *)c->results, .n = c->got};
+    struct db_result r = {
+        .status = DB_OK, .message = "", .results = (const PGresult *const *)c->results, .n = c->got};
     char line[256];
     if (c->failed) {
         const char *state = PQresultErrorField(c->failed, PG_DIAG_SQLSTATE);
@@ -379,7 +380,8 @@ static bool prepare(struct db *d, const struct db_stmt *s)
     c->prepares = s;
     push(d, c); /* before sending: an answer must find it */
     d->prepared[d->n_prepared++] = s;
-    return PQsendPrepare(d->conn, s->name, s->sql, s->types ? s->n_params : 0, s->types) && PQpipelineSync(d->conn);
+    return PQsendPrepare(d->conn, s->name, s->sql, s->types ? s->n_params : 0, s->types) &&
+           PQpipelineSync(d->conn);
 }
 
 static bool send_call(struct db *d, const struct db_call *calls, size_t n)
@@ -420,7 +422,6 @@ int db_run(struct db *d, const struct db_call *calls, size_t n, db_fn *fn, void 
 }
 
 /* ---- life ---- */
-
 
 struct db *db_new(struct loop *loop, const struct db_conf *conf)
 {

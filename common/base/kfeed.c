@@ -10,10 +10,25 @@ int kfeed_init(struct kfeed *f, struct loop *loop, const struct kconf *kc, const
 {
     static const uint64_t one = 1;
     /* The group is only a name: nothing is subscribed, joined or committed. */
-    const char *const defaults[] = {
-        "group.id", "parley-view", "enable.auto.commit", "false", "enable.auto.offset.store", "false",
-        "auto.offset.reset", reset, "enable.partition.eof", "true", "fetch.min.bytes", "1",
-        "fetch.wait.max.ms", "100", "fetch.error.backoff.ms", "20", "queued.max.messages.kbytes", "16384", NULL};
+    const char *const defaults[] = {"group.id",
+                                    "parley-view",
+                                    "enable.auto.commit",
+                                    "false",
+                                    "enable.auto.offset.store",
+                                    "false",
+                                    "auto.offset.reset",
+                                    reset,
+                                    "enable.partition.eof",
+                                    "true",
+                                    "fetch.min.bytes",
+                                    "1",
+                                    "fetch.wait.max.ms",
+                                    "100",
+                                    "fetch.error.backoff.ms",
+                                    "20",
+                                    "queued.max.messages.kbytes",
+                                    "16384",
+                                    NULL};
     *f = (struct kfeed){0};
     rd_kafka_conf_t *conf = kconf_build(kc, defaults);
     if (!conf)

@@ -125,8 +125,8 @@ static enum store_rc judge(const struct op *o, const struct db_result *r)
         log_error("PostgreSQL refused rows", log_str("store", o->part->name), log_int("part", o->part->part),
                   log_str("sqlstate", r->sqlstate), log_str("reason", r->message));
     else
-        log_warn("PostgreSQL cannot take rows now", log_str("store", o->part->name), log_str("sqlstate", r->sqlstate),
-                 log_str("reason", r->message));
+        log_warn("PostgreSQL cannot take rows now", log_str("store", o->part->name),
+                 log_str("sqlstate", r->sqlstate), log_str("reason", r->message));
     return rc;
 }
 
@@ -155,7 +155,8 @@ static void ask(struct op *o, const struct db_call *calls, size_t n, db_fn *fn)
 
 static const Oid open_types[] = {DB_OID_TEXT, DB_OID_INT4, 1016};
 static const struct db_stmt open_stmt = {
-    "parley_open", "SELECT generation, serial, present, next, quiet FROM parley_open($1, $2, $3)", 3, open_types};
+    "parley_open", "SELECT generation, serial, present, next, quiet FROM parley_open($1, $2, $3)", 3,
+    open_types};
 
 /* int8[] in binary: 20 bytes of header, then length and value each. */
 static bool read_array(const PGresult *r, int col, int64_t *out, size_t n)
@@ -183,16 +184,16 @@ static void on_open(void *ctx, const struct db_result *r)
         mark.serial = db_get_i64(row, 0, 1);
         mark.present = *PQgetvalue(row, 0, 2);
         if (PQntuples(row) != 1 || !read_array(row, 3, mark.next, n) || !read_array(row, 4, mark.quiet, n)) {
-            log_error("the mark in PostgreSQL is for another number of topics", log_str("store", o->part->name),
-                      log_int("part", o->part->part));
+            log_error("the mark in PostgreSQL is for another number of topics",
+                      log_str("store", o->part->name), log_int("part", o->part->part));
             rc = STORE_BAD;
         }
     }
     op_end(o, rc, &mark);
 }
 
-static void pg_open(struct store *store, const char *group, int32_t part, size_t n_topics, const int64_t *committed,
-                    store_open_fn *fn, void *ctx)
+static void pg_open(struct store *store, const char *group, int32_t part, size_t n_topics,
+                    const int64_t *committed, store_open_fn *fn, void *ctx)
 {
     (void)committed;
     struct store_part *p = calloc(1, sizeof *p);
@@ -287,7 +288,8 @@ static void on_load(void *ctx, const struct db_result *r)
                  at = (at + 1) & mask) {
                 const struct store_key *k = &o->keys[s->slots[at]];
                 if (k->table == s->tables[t].def->table && same(k->key, key))
-                    rows[s->slots[at]] = (struct slice){PQgetvalue(res, i, 1), (size_t)PQgetlength(res, i, 1)};
+                    rows[s->slots[at]] =
+                        (struct slice){PQgetvalue(res, i, 1), (size_t)PQgetlength(res, i, 1)};
             }
         }
     }
@@ -343,9 +345,10 @@ static void pg_load(struct store_part *p, const struct store_key *keys, size_t n
 
 /* ---- put ---- */
 
-static const Oid fence_types[] = {DB_OID_TEXT, DB_OID_INT4, DB_OID_INT8, DB_OID_INT8, DB_OID_BOOL, 1016, 1016};
-static const struct db_stmt fence_stmt = {"parley_fence", "SELECT parley_fence($1, $2, $3, $4, $5, $6, $7)", 7,
-                                          fence_types};
+static const Oid fence_types[] = {DB_OID_TEXT, DB_OID_INT4, DB_OID_INT8, DB_OID_INT8,
+                                  DB_OID_BOOL, 1016,        1016};
+static const struct db_stmt fence_stmt = {"parley_fence", "SELECT parley_fence($1, $2, $3, $4, $5, $6, $7)",
+                                          7, fence_types};
 
 /* The call under construction; every pointer in it stays valid until db_run has copied. */
 struct building {
@@ -443,8 +446,8 @@ static enum store_rc build_rows(struct store_pg *s, const struct store_put *put,
         const struct store_row *r = &put->rows[i];
         if (replaced[i])
             continue;
-        struct table *t = r->table < STORE_TABLES && s->by_number[r->table] ? &s->tables[s->by_number[r->table] - 1]
-                                                                            : NULL;
+        struct table *t =
+            r->table < STORE_TABLES && s->by_number[r->table] ? &s->tables[s->by_number[r->table] - 1] : NULL;
         int verb = r->append ? APPEND : r->row.n ? UPSERT : REMOVE;
         if (!t || !t->stmts[verb].sql)
             return STORE_BAD;

@@ -2,6 +2,7 @@
 
 /* One row per (store, partition). parley_open takes the next generation; parley_fence moves the mark, or refuses:
  * it is the first statement of every put, so the rows behind it are in the same transaction. */
+/* clang-format off: SQL is read as SQL */
 const char store_pg_schema[] =
     "CREATE TABLE IF NOT EXISTS parley_marks (\n"
     "    store      text     NOT NULL,\n"
@@ -21,7 +22,8 @@ const char store_pg_schema[] =
     "    RETURNING *\n"
     "$$;\n"
     "\n"
-    "CREATE OR REPLACE FUNCTION parley_fence(p_store text, p_part integer, p_generation bigint, p_serial bigint,\n"
+    "CREATE OR REPLACE FUNCTION parley_fence(p_store text, p_part integer, p_generation bigint, p_serial "
+    "bigint,\n"
     "                                        p_present boolean, p_next bigint[], p_quiet bigint[])\n"
     "RETURNS void LANGUAGE plpgsql AS $$\n"
     "DECLARE m parley_marks;\n"
@@ -33,8 +35,11 @@ const char store_pg_schema[] =
     "    IF NOT FOUND THEN\n"
     "        RAISE EXCEPTION 'no mark of % %', p_store, p_part USING ERRCODE = 'PY003';\n"
     "    ELSIF m.generation = p_generation AND m.serial = p_serial THEN\n"
-    "        RAISE EXCEPTION 'put % of % % was done before', p_serial, p_store, p_part USING ERRCODE = 'PY002';\n"
+    "        RAISE EXCEPTION 'put % of % % was done before', p_serial, p_store, p_part USING ERRCODE = "
+    "'PY002';\n"
     "    END IF;\n"
-    "    RAISE EXCEPTION 'the mark of % % is generation % serial %, not generation % serial %', p_store, p_part,\n"
+    "    RAISE EXCEPTION 'the mark of % % is generation % serial %, not generation % serial %', p_store, "
+    "p_part,\n"
     "        m.generation, m.serial, p_generation, p_serial - 1 USING ERRCODE = 'PY001';\n"
     "END $$;\n";
+/* clang-format on */
