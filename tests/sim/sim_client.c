@@ -134,7 +134,7 @@ void sim_client_flood(struct sim_client *c)
     for (struct sim_msg *k = m->next; k; k = k->next) /* among the last ones: the ring knows 64 */
         if (++age && sim_below(c->sim, 4) == 0)
             m = k;
-    if (c->next_seq - m->client_seq > 40)
+    if (c->next_seq - m->client_seq > 40 || m->refused)
         return;
     sim_fault(c->sim, FAULT_FLOOD);
     uint64_t n = sim_below(c->sim, 50);

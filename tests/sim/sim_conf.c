@@ -34,8 +34,8 @@ void sim_conf_of(struct sim_conf *c, uint64_t seed, enum sim_plant plant)
     c->workers = 1 + (rng_below(&r, 4) != 0);
     for (uint32_t i = 0; i < c->users; i++)
         c->devices_of[i] = 1 + (uint32_t)rng_below(&r, 2);
-    c->chaos = (2 + (int64_t)rng_below(&r, 12)) * 1000000;
-    c->fault_every_ms = 100 + (uint32_t)rng_below(&r, 1500);
+    c->chaos = (2 + (int64_t)rng_below(&r, 16)) * 1000000;
+    c->fault_every_ms = 50 + (uint32_t)rng_below(&r, 900);
     c->sends = 2 + (uint32_t)rng_below(&r, 20);
     c->faults = rng_below(&r, 20) != 0;
     c->view_lag = (int64_t)rng_below(&r, 3) * 30000;
