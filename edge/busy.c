@@ -1,20 +1,20 @@
 #include "edge/busy.h"
 
-#include "common/base/kadmin.h"
 #include "common/base/log.h"
+#include "edge/groups.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define ADMIN_MS 2000
+#define ASK_MS 2000
 
 struct busy_look { /* the pool's while it runs */
     struct pool_job job;
     struct busy *busy; /* NULL: nobody wants to know any more */
     struct kconf kafka;
-    char *topic, *group, *bootstrap;
-    struct kadmin *admin;
+    char *topic, *group;
+    rd_kafka_t *client;
     int32_t n;
     int err;
     int64_t *low, *high, *committed;
@@ -43,18 +43,18 @@ bool busy_judge(struct busy_part *p, int64_t now_ms, int64_t retention_ms)
 static void work(struct pool_job *job)
 {
     struct busy_look *l = container_of(job, struct busy_look, job);
-    if (!l->admin)
-        l->admin = kadmin_new(&l->kafka, ADMIN_MS);
-    l->err = l->admin ? kadmin_group_offsets(l->admin, l->group, l->topic, l->committed, l->n) : -ENOMEM;
-    for (int32_t i = 0; i < l->n && l->err == 0; i++)
-        l->err = kadmin_watermarks(l->admin, l->topic, i, &l->low[i], &l->high[i]);
+    if (!l->client)
+        l->client = groups_client(&l->kafka, l->group);
+    l->err = l->client ? groups_progress(l->client, l->topic, l->n, l->committed, l->low, l->high, ASK_MS)
+                       : -ENOMEM;
 }
 
 static void look_free(struct busy_look *l)
 {
     if (!l)
         return;
-    kadmin_free(l->admin);
+    if (l->client)
+        rd_kafka_destroy(l->client);
     free(l->topic);
     free(l->group);
     free(l->low);

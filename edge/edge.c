@@ -128,8 +128,8 @@ static void topics_ready(void *ctx)
                                .ready = producer_ready,
                                .fatal = producer_dead};
     e->producer = kproducer_new(e->run->loop, &k);
-    if (!e->producer ||
-        slot_init(&e->slot, e->run->loop, e->run->ready, &e->deploy, e->producer, e->address, &slot_ops, e)) {
+    if (!e->producer || slot_init(&e->slot, e->run->loop, e->run->ready, &e->deploy, e->producer, e->pool,
+                                  e->address, &slot_ops, e)) {
         daemon_fail(e->run);
         return;
     }
@@ -247,9 +247,9 @@ void edge_fini(struct daemon_run *run)
     loop_timer_stop(run->loop, &e->tick);
     listener_close(&e->listener);
     busy_release(&e->busy);
-    pool_free(e->pool);
     if (e->slot_up)
         slot_release(&e->slot);
+    pool_free(e->pool);
     kproducer_free(e->producer, FLUSH_MS);
     conns_free(e->conns);
     edge_core_free(e->core);

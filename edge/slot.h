@@ -10,10 +10,10 @@
 #define PARLEY_EDGE_SLOT_H
 
 #include "common/base/backoff.h"
-#include "common/base/kadmin.h"
 #include "common/base/kconsumer.h"
 #include "common/base/kproducer.h"
 #include "common/base/kview.h"
+#include "common/base/pool.h"
 #include "common/base/ready.h"
 #include "common/im/deploy.h"
 #include "common/im/lease.h"
@@ -52,12 +52,13 @@ struct slot { /* visible for edge.c and tests; change it only through the functi
     enum slot_state state;
     struct lease *lease;
     struct kview *view;
-    struct kadmin *admin;
+    struct pool *pool;
+    struct slot_ask *ask; /* the pool's while it runs */
     struct kconsumer *consumer;
     uint32_t slot;
     int64_t epoch, committed; /* committed: as the group says */
     int64_t to_commit;        /* a commit to repeat; -1: none */
-    bool committing, commit_again, paused, describing, sending;
+    bool committing, commit_again, paused, asking, sending;
     uint16_t input;
     struct timer timer, commit_timer;
     struct loop_job closing;
@@ -67,9 +68,10 @@ struct slot { /* visible for edge.c and tests; change it only through the functi
     struct ksend send;
 };
 
-/* The producer must outlive it. -errno. */
+/* The producer must outlive it; the pool is freed after slot_release(). -errno. */
 int MUST_CHECK slot_init(struct slot *, struct loop *, struct ready *, const struct deploy *,
-                         struct kproducer *, const char *address, const struct slot_ops *, void *ctx);
+                         struct kproducer *, struct pool *, const char *address, const struct slot_ops *,
+                         void *ctx);
 void slot_release(struct slot *); /* frees; leaves the group without ceremony when it is still in it */
 void slot_commit(struct slot *, int64_t next);
 void slot_resume(struct slot *);
