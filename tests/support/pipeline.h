@@ -71,6 +71,7 @@ int pl_deaths(const struct pl *);
 int pl_ms(int ms); /* longer in slow builds: every deadline goes through here */
 /* A moment's pause in which the processes are looked after; fails the test once it is later than `by`. */
 void pl_turn(struct pl *, int64_t by, const char *what, const char *file, int line);
+void pl_look_after(struct pl *); /* the same without the pause */
 #define UNTIL(pl, cond)                                    \
     do {                                                   \
         int64_t by_ = clock_mono_ms() + pl_ms(PL_WAIT_MS); \

@@ -110,7 +110,7 @@ static void surprised(struct pl *pl, enum pl_kind kind, int i)
              WIFSIGNALED(p->status) ? WTERMSIG(p->status) : WEXITSTATUS(p->status), p->log);
 }
 
-static void look_after(struct pl *pl)
+void pl_look_after(struct pl *pl)
 {
     for (int k = 0; k < PL_KINDS; k++)
         for (int i = 0; i < pl->n[k]; i++) {
@@ -122,7 +122,7 @@ static void look_after(struct pl *pl)
 
 void pl_turn(struct pl *pl, int64_t by, const char *what, const char *file, int line)
 {
-    look_after(pl);
+    pl_look_after(pl);
     if (clock_mono_ms() > by) {
         char text[512];
         snprintf(text, sizeof text, "waited too long for %s", what);
