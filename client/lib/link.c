@@ -161,7 +161,7 @@ ssize_t link_read(struct link *l)
     } while (n < 0 && errno == EINTR);
     int err = errno;
     l->in.n = had + (n > 0 ? (size_t)n : 0);
-    return n < 0 ? (err == EWOULDBLOCK ? -EAGAIN : -err) : n;
+    return n < 0 ? (-err) : n;
 }
 
 int link_flush(struct link *l)
@@ -172,7 +172,7 @@ int link_flush(struct link *l)
         ssize_t n = send(l->fd, l->out.p + done, l->out.n - done, MSG_NOSIGNAL);
         if (n >= 0)
             done += (size_t)n;
-        else if (errno == EAGAIN || errno == EWOULDBLOCK)
+        else if (errno == EAGAIN)
             break;
         else if (errno != EINTR)
             rc = -errno;

@@ -149,7 +149,7 @@ int main(int argc, char **argv)
     s.timeout_ms = -2;
     while ((o = getopt_long(argc, argv, "+" SHORT_OPTIONS, options, NULL)) != -1)
         take(&s, o);
-    char *one[] = {"chat", NULL}, **args = one;
+    char chat[] = "chat", *one[] = {chat, NULL}, **args = one;
     int n = 1;
     if (optind < argc) { /* options after the command, but not among the words of a message */
         char *name = argv[optind];
