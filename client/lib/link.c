@@ -161,7 +161,7 @@ ssize_t link_read(struct link *l)
     } while (n < 0 && errno == EINTR);
     int err = errno;
     l->in.n = had + (n > 0 ? (size_t)n : 0);
-    return n < 0 ? (-err) : n;
+    return n < 0 ? -err : n;
 }
 
 int link_flush(struct link *l)

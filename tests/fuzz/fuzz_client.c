@@ -39,6 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     p->st = data[0] & 1 ? PARLEY_ONLINE : PARLEY_CONNECTED;
     p->window = 64;
     p->max_frame = 65536;
+    (void)parley_process(p, 0); /* asks for the log-in */
     size_t piece = data[0] & 2 ? 7 : size;
     for (size_t at = 1; at < size && p->link.up;) {
         size_t n = size - at < piece ? size - at : piece;
