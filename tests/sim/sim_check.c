@@ -114,6 +114,9 @@ static void check_place(struct check *k, const struct sim_client *c, const struc
                      (unsigned long)p->row.seq);
         return;
     }
+    uint32_t talk = (uint32_t)(t - c->talks);
+    if (p->row.seq < c->cap_before[talk] && c->before[talk][p->row.seq].have)
+        return;
     int64_t at = (s->log->part[T_CONVERSATION][p->row.conv_part].v[p->row.conv_offset].time_ms - 1700000000000) * MS;
     if (!c->since || at < c->since || c->rest_in_history || own)
         return;

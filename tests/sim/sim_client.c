@@ -60,6 +60,11 @@ void sim_client_closed(struct sim_client *c, struct sim_link *l)
     connect_later(c);
 }
 
+void sim_client_heard(struct sim_client *c)
+{
+    c->heard_us = c->sim->now;
+}
+
 void sim_client_relogin(struct sim_client *c)
 {
     c->final = true;
@@ -99,6 +104,19 @@ void sim_client_resend(struct sim_client *c)
             sim_client_send(c, c->link, m);
 }
 
+void sim_client_forget(struct sim_client *c)
+{
+    for (struct sim_msg *m = c->msgs; m; m = m->next) {
+        m->forgotten = true;
+        m->resolved = true;
+    }
+    sim_trace(c->sim, "%s forgets everything", c->name);
+    sim_talks_forget(c);
+    c->forgot = c->fresh = true;
+    c->token[0] = 0;
+    sim_client_hang_up(c);
+}
+
 static uint32_t unresolved(const struct sim_client *c)
 {
     uint32_t n = 0;
@@ -128,6 +146,8 @@ static void send_new(struct sim_client *c)
 void sim_client_flood(struct sim_client *c)
 {
     struct sim_msg *m = c->msgs;
+    while (m && m->forgotten)
+        m = m->next;
     if (c->state != CLIENT_ON || !m)
         return;
     uint32_t age = 0;
@@ -176,6 +196,10 @@ static void mind_holes(struct sim_client *c)
         struct sim_talk *t = &c->talks[i];
         if (i == c->user || !sim_talk_hole(t) || s->now - t->asked_us < 300 * MS * (int64_t)(1 + t->asked))
             continue;
+        if (c->forgot && s->calm && t->asked >= 6) {
+            sim_talk_give_up(t);
+            continue;
+        }
         t->asked_us = s->now;
         t->asked += t->asked < 10;
         sim_client_pull(c, i, 0);
@@ -197,6 +221,11 @@ static void tick(void *ctx, uint64_t arg)
     }
     if (c->state != CLIENT_ON || (c->link->unread && !s->calm))
         return;
+    if (s->now - c->heard_us > 5 * SEC) {
+        sim_trace(s, "%s hears nothing any more", c->name);
+        sim_client_hang_up(c);
+        return;
+    }
     if (s->now - c->heartbeat_us > 2 * SEC) {
         Im__Heartbeat h = IM__HEARTBEAT__INIT;
         c->heartbeat_us = s->now;

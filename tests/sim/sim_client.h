@@ -26,6 +26,7 @@ struct sim_msg { /* one send */
     char text[80];
     uint32_t attempts;
     bool acked, resolved, refused, stale;
+    bool forgotten; /* by the client; the model remembers it */
     uint64_t seq;
     int64_t last_us;
 };
@@ -60,6 +61,9 @@ struct sim_client {
     int64_t since;            /* when it was sure to be known to everybody; 0: not yet */
     bool rest_in_history;     /* it was told so */
     bool forgot;              /* it lost its memory at least once */
+    bool fresh;               /* … and has not been told since what it has */
+    struct sim_seen *before[SIM_USERS + 1]; /* what it was shown then */
+    uint64_t cap_before[SIM_USERS + 1];
     enum sim_client_state state;
     struct sim_link *link, *old;
     bool by_token, silent, logged_in_again, final;
@@ -72,18 +76,20 @@ struct sim_client {
     uint32_t pull_talk; /* whose hole; SIM_USERS + 1: the whole queue */
     uint32_t pull_seq_id;
     uint64_t pull_after;
-    int64_t pull_us, heartbeat_us, connect_us, send_us, trouble_us;
+    int64_t pull_us, heard_us, heartbeat_us, connect_us, send_us, trouble_us;
 };
 
 void sim_clients_init(struct sim *);
 void sim_client_go(struct sim_client *); /* starts its life */
 void sim_client_relogin(struct sim_client *);
 void sim_client_takeover(struct sim_client *); /* a second connection at another edge */
+void sim_client_forget(struct sim_client *);   /* everything it remembered is gone */
 void sim_client_flood(struct sim_client *);    /* one send many times, on whatever connections it has */
 bool sim_client_done(const struct sim_client *, const char **why); /* nothing left to do or to wait for */
 
 /* From its links. */
 void sim_client_frame(struct sim_client *, struct sim_link *, const struct sim_frame *);
+void sim_client_heard(struct sim_client *);
 void sim_client_closed(struct sim_client *, struct sim_link *);
 
 /* sim_talk.c */
@@ -91,5 +97,8 @@ void sim_talks_init(struct sim_client *);
 void sim_client_shown(struct sim_client *, const struct id16 *conv, uint64_t seq, const struct sim_seen *);
 uint32_t sim_text_hash(const char *, size_t n);
 bool sim_talk_hole(const struct sim_talk *);
+void sim_talks_forget(struct sim_client *);
+void sim_talk_cursor(struct sim_client *, const struct id16 *conv, uint64_t from, uint64_t upto);
+void sim_talk_give_up(struct sim_talk *);
 
 #endif

@@ -20,7 +20,7 @@ static const uint32_t usual[SIM_FAULTS] = {
     [FAULT_PG_DOWN] = 3,     [FAULT_PUT_UNANSWERED] = 100, [FAULT_SEND_FAILED] = 100, [FAULT_LOG_SLOW] = 100,
     [FAULT_VIEW_LATE] = 8,   [FAULT_DRAIN_EDGE] = 3,    [FAULT_LEASE_LOST] = 4,     [FAULT_NO_EDGE] = 2,
     [FAULT_NO_ROUTER] = 2,   [FAULT_CUT] = 12,          [FAULT_SLOW_READER] = 5,    [FAULT_SILENT] = 4,
-    [FAULT_TAKEOVER] = 10,   [FAULT_FLOOD] = 8,
+    [FAULT_TAKEOVER] = 10,   [FAULT_FLOOD] = 8, [FAULT_FRESH] = 2,
 };
 
 void sim_conf_of(struct sim_conf *c, uint64_t seed, enum sim_plant plant)

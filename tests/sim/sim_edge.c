@@ -1,6 +1,7 @@
 #include "tests/sim/sim_edge.h"
 
 #include "common/im/secrets.h"
+#include "tests/sim/sim_plant.h"
 #include "tests/sim/sim_world.h"
 
 #define TICK_MS 250
@@ -20,8 +21,11 @@ static void out_write(void *ctx, uint32_t conn, uint16_t type, uint32_t seq_id, 
 {
     struct sim_edge *e = ctx;
     (void)owner;
-    if (!sim_gone(&e->actor) && e->conns[conn])
-        sim_link_down(e->conns[conn], type, seq_id, payload);
+    if (sim_gone(&e->actor) || !e->conns[conn])
+        return;
+    sim_link_down(e->conns[conn], type, seq_id, payload);
+    if (sim_of(e)->conf.plant == PLANT_EMPTY_QUEUE)
+        sim_plant_confirm(e->conns[conn], type, seq_id, payload);
 }
 
 static void out_close(void *ctx, uint32_t conn, enum edge_cut why)

@@ -230,6 +230,9 @@ static bool bother_client(struct sim *s, enum sim_fault f)
     case FAULT_TAKEOVER:
         sim_client_takeover(c);
         return true;
+    case FAULT_FRESH:
+        sim_client_forget(c);
+        return true;
     default:
         sim_client_flood(c);
         return false;
@@ -281,6 +284,7 @@ static bool happen(struct sim *s, enum sim_fault f)
     case FAULT_SILENT:
     case FAULT_TAKEOVER:
     case FAULT_FLOOD:
+    case FAULT_FRESH:
         return bother_client(s, f);
     default:
         return false; /* those happen by themselves */

@@ -145,6 +145,7 @@ void sim_link_down(struct sim_link *l, uint16_t type, uint32_t seq_id, struct sl
 
 void sim_link_read(struct sim_link *l)
 {
+    sim_client_heard(l->client);
     l->unread = false;
     schedule_down(l);
 }

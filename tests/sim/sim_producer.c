@@ -66,7 +66,7 @@ static void land_one(struct sim_queue *q)
     unsigned trouble = s->calm ? 0 : s->conf.weights[FAULT_SEND_FAILED];
     r->outcome = SENT_OK;
     r->offset = -1;
-    if (trouble && sim_chance(s, 1) && sim_chance(s, trouble)) {
+    if (trouble && sim_chance(s, 5) && sim_chance(s, trouble)) {
         r->outcome = sim_chance(s, 500) ? SENT_FAILED : SENT_UNKNOWN;
         sim_fault(s, r->outcome == SENT_FAILED ? FAULT_SEND_FAILED : FAULT_SEND_UNKNOWN);
         sim_trace(s, "%s: a record for %u/%d %s", a->name, q->topic, q->part,

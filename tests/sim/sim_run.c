@@ -9,19 +9,6 @@
 
 static struct sim kept; /* its arena, heap and secrets are used again */
 
-struct slice sim_plant_unnumbered(struct sim *s, struct slice value)
-{
-    Im__ConvRecord *r = im__conv_record__unpack(NULL, value.n, value.p);
-    if (!r)
-        return value;
-    r->client_seq = 0;
-    size_t n = im__conv_record__get_packed_size(r);
-    uint8_t *p = sim_alloc(s, n);
-    im__conv_record__pack(r, p);
-    im__conv_record__free_unpacked(r, NULL);
-    return (struct slice){p, n};
-}
-
 /* ---- phases ---- */
 static bool until(struct sim *s, int64_t end)
 {

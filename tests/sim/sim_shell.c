@@ -2,6 +2,7 @@
 
 #include "tests/sim/sim_batch.h"
 #include "tests/sim/sim_describe.h"
+#include "tests/sim/sim_plant.h"
 #include "tests/sim/sim_world.h"
 
 #include <errno.h>

@@ -44,6 +44,7 @@ void sim_client_login(struct sim_client *c, struct sim_link *l)
     r.device_id = c->device_id;
     r.device_class = (char *)"test";
     r.client = (char *)"sim";
+    r.fresh = c->fresh;
     c->state = CLIENT_LOGIN;
     c->heartbeat_us = c->sim->now;
     c->login_seq_id = ++c->next_seq_id;
@@ -68,6 +69,9 @@ static void welcome(struct sim_client *c, const Im__LoginRsp *r)
     struct sim *s = c->sim;
     if (c->device && c->device != r->device)
         sim_fail(s, "divergent", "%s was device %u and is now %u", c->name, c->device, r->device);
+    if (c->fresh)
+        c->next_seq = r->client_seq_base;
+    c->fresh = false;
     if (!c->device) {
         c->next_seq = r->client_seq_base;
         c->device = r->device;
@@ -78,7 +82,7 @@ static void welcome(struct sim_client *c, const Im__LoginRsp *r)
     c->delivery = c->confirmed = 0;
     c->pulling = false;
     c->trouble_us = 0;
-    c->heartbeat_us = s->now;
+    c->heartbeat_us = c->heard_us = s->now;
     c->logged_in_again = c->final;
     for (uint32_t i = 0; i <= SIM_USERS; i++)
         c->talks[i].asked = 0;
@@ -174,6 +178,10 @@ static void on_outcome(struct sim_client *c, const Im__MsgAck *a)
         sim_fail(c->sim, "leak", "%s hears of a send that is not its own", c->name);
         return;
     }
+    if (m->forgotten) { /* the model remembers, the client does not */
+        m->acked |= a->stage == IM__STAGE__ACCEPTED;
+        return;
+    }
     sim_trace(c->sim, "%s: send %lu is at stage %d, place %lu", c->name, (unsigned long)a->client_seq, a->stage,
               (unsigned long)a->seq);
     if (a->stage == IM__STAGE__ACCEPTED) {
@@ -209,7 +217,7 @@ static void on_error(struct sim_client *c, uint32_t seq_id, const Im__Error *e)
     if (seq_id < SEND_SEQ)
         return; /* a pull is repeated in its time */
     struct sim_msg *m = c->msgs;
-    while (m && SEND_SEQ + (uint32_t)(m->client_seq & 0xfffff) != seq_id)
+    while (m && (m->forgotten || SEND_SEQ + (uint32_t)(m->client_seq & 0xfffff) != seq_id))
         m = m->next;
     if (m && e->code == IM__CODE__UNKNOWN_USER) {
         if (m->peer != SIM_GHOST)
@@ -239,6 +247,10 @@ void sim_client_pull(struct sim_client *c, uint32_t talk, uint64_t after)
 
 static void on_page(struct sim_client *c, const struct sim_link *l, uint32_t seq_id, const Im__PullOfflineRsp *r)
 {
+    for (size_t i = 0; i < r->n_cursors; i++) {
+        struct id16 conv = codec_id(r->cursors[i]->conversation);
+        sim_talk_cursor(c, &conv, r->cursors[i]->from, r->cursors[i]->upto);
+    }
     for (size_t i = 0; i < r->n_items; i++)
         on_chat(c, r->items[i]);
     sim_trace(c->sim, "%s: a page of %zu%s%s", c->name, r->n_items, r->more ? ", more" : "",
@@ -297,6 +309,8 @@ void sim_client_frame(struct sim_client *c, struct sim_link *l, const struct sim
     const struct frame_type *t = frame_type(f->type);
     if (l->unread && !c->sim->calm)
         return;
+    if (l == c->link)
+        c->heard_us = c->sim->now;
     ProtobufCMessage *m = t && t->server ? protobuf_c_message_unpack(t->server, NULL, f->payload.n, f->payload.p) : NULL;
     if (!m) {
         sim_fail(c->sim, "bad frame", "%s cannot read a frame of type %u", c->name, f->type);

@@ -27,6 +27,46 @@ static struct sim_talk *find(struct sim_client *c, const struct id16 *conv)
     return NULL;
 }
 
+void sim_talks_forget(struct sim_client *c)
+{
+    for (uint32_t i = 0; i <= SIM_USERS; i++) {
+        struct sim_talk *t = &c->talks[i];
+        if (t->cap > c->cap_before[i]) {
+            struct sim_seen *v = sim_alloc(c->sim, t->cap * sizeof *v);
+            if (c->cap_before[i])
+                memcpy(v, c->before[i], c->cap_before[i] * sizeof *v);
+            c->before[i] = v;
+            c->cap_before[i] = t->cap;
+        }
+        for (uint64_t k = 0; k < t->cap; k++)
+            if (t->seen[k].have)
+                c->before[i][k] = t->seen[k];
+        *t = (struct sim_talk){.id = t->id};
+    }
+}
+
+/* The server says what this device has had. */
+void sim_talk_cursor(struct sim_client *c, const struct id16 *conv, uint64_t from, uint64_t upto)
+{
+    struct sim_talk *t = find(c, conv);
+    if (!t || t->known)
+        return;
+    t->known = true;
+    t->base = from;
+    t->upto = t->top = upto;
+}
+
+/* Nobody gives a device its own sends back: after it forgot them, what is above them is taken without them. */
+void sim_talk_give_up(struct sim_talk *t)
+{
+    while (t->upto + 1 < t->cap && !t->seen[t->upto + 1].have)
+        t->upto++;
+    while (t->upto + 1 < t->cap && t->seen[t->upto + 1].have)
+        t->upto++;
+    t->asked = 0;
+    t->dirty = true;
+}
+
 bool sim_talk_hole(const struct sim_talk *t)
 {
     return t->known && t->top > t->upto;
@@ -68,7 +108,7 @@ void sim_client_shown(struct sim_client *c, const struct id16 *conv, uint64_t se
     *at = *what;
     at->have = true;
     if (lower) { /* a device that was there from the beginning has a right to all of it */
-        t->base = c->late ? seq : 1;
+        t->base = c->late || c->forgot ? seq : 1;
         t->upto = t->base - 1;
     }
     t->known = true;

@@ -21,7 +21,4 @@ struct sim_world {
     uint32_t n_clients;
 };
 
-/* Planted: the same record of im.conversation with client_seq 0. */
-struct slice sim_plant_unnumbered(struct sim *, struct slice value);
-
 #endif
