@@ -1,5 +1,6 @@
 #include "tests/sim/sim_check.h"
 
+#include "offline/core.h"
 #include "persister/rows.h"
 #include "tests/sim/sim_world.h"
 
@@ -164,6 +165,53 @@ static void check_cells(struct sim *s)
     }
 }
 
+/* ---- what should be gone ---- */
+static const struct sim_client *client_of(const struct sim *s, struct slice key)
+{
+    const uint8_t *k = key.p;
+    uint32_t device = (uint32_t)k[16] << 24 | (uint32_t)k[17] << 16 | (uint32_t)k[18] << 8 | k[19];
+    for (uint32_t i = 0; i < s->world->n_clients; i++) {
+        const struct sim_client *c = &s->world->clients[i];
+        if (c->device == device && !memcmp(k, s->world->users[c->user].id.b, ID_SIZE))
+            return c;
+    }
+    return NULL;
+}
+
+/* Every queued message was confirmed by now. */
+static void check_queues(struct sim *s)
+{
+    for (int32_t i = 0; i < SIM_PARTS; i++) {
+        const struct sim_rows *rows = &s->world->stores.part[STORE_OFFLINE][i].now.rows;
+        for (uint32_t n = 0; n < rows->n; n++) {
+            if (rows->v[n].table != OFFLINE_ITEM || !rows->v[n].row.n)
+                continue;
+            const struct sim_client *c = client_of(s, rows->v[n].key);
+            if (!c || (!c->late && !c->forgot && !c->rest_in_history))
+                sim_fail(s, "left behind", "%s has everything and still has a queue", c ? c->name : "nobody");
+        }
+    }
+}
+
+/* Every device that is connected is present once, and nobody else is. */
+static void check_presence(struct sim *s, const struct sim_proc *p)
+{
+    size_t all = 0;
+    for (uint32_t u = 0; u < s->conf.users; u++) {
+        const struct session *live[PRESENCE_LIVE_MAX];
+        size_t n = presence_sessions(p->view.presence, s->world->users[u].id, live), on = 0;
+        for (uint32_t i = 0; i < s->world->n_clients; i++)
+            on += s->world->clients[i].user == u && s->world->clients[i].state == CLIENT_ON;
+        all += on;
+        if (n != on)
+            sim_fail(s, "left behind", "%s has %zu devices connected, and %zu are present to %s",
+                     s->world->users[u].login, on, n, p->actor.name);
+    }
+    if (presence_count(p->view.presence) != all)
+        sim_fail(s, "left behind", "%zu sessions are present to %s, %zu devices are connected",
+                 presence_count(p->view.presence), p->actor.name, all);
+}
+
 void sim_check(struct sim *s)
 {
     struct check *k = sim_alloc(s, sizeof *k);
@@ -180,6 +228,13 @@ void sim_check(struct sim *s)
         check_client(k, c);
     }
     check_cells(s);
+    check_queues(s);
+    for (uint32_t i = 0; i < s->conf.workers; i++) {
+        check_presence(s, &s->world->procs[PROC_FANOUT][i]);
+        check_presence(s, &s->world->procs[PROC_ROUTER][i]);
+    }
+    if (sim_log_end(s, T_DLQ, 0))
+        sim_fail(s, "poison", "something is in im.dlq");
 }
 
 /* ---- quiet ---- */

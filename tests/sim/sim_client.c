@@ -284,7 +284,7 @@ void sim_clients_init(struct sim *s)
             struct sim_client *c = &w->clients[w->n_clients];
             *c = (struct sim_client){.sim = s, .user = i, .index = w->n_clients++, .to_send = s->conf.sends,
                                      .late = k && sim_chance(s, 200), .connect_us = INT64_MAX};
-            snprintf(c->name, sizeof c->name, "%s.%u", w->users[i].login, k);
+            snprintf(c->name, sizeof c->name, "user%u.%u", i, k);
             snprintf(c->device_id, sizeof c->device_id, "device%u", k);
             c->msgs_tail = &c->msgs;
             sim_talks_init(c);

@@ -73,7 +73,8 @@ static void schedule(struct sim *s)
     sim_trace(s, "---- everybody logs in once more");
     for (uint32_t i = 0; i < s->world->n_clients; i++)
         sim_client_relogin(&s->world->clients[i]);
-    if (settle(s, 60 * SEC))
+    /* Cursors are written and dead sessions are swept in their own time. */
+    if (settle(s, 60 * SEC) && until(s, s->now + 12 * SEC) && settle(s, 60 * SEC))
         sim_check(s);
 }
 
