@@ -38,6 +38,7 @@ void sim_conf_of(struct sim_conf *c, uint64_t seed, enum sim_plant plant)
     c->fault_every_ms = 50 + (uint32_t)rng_below(&r, 900);
     c->sends = 2 + (uint32_t)rng_below(&r, 20);
     c->faults = rng_below(&r, 20) != 0;
+    c->patient = rng_below(&r, 8) == 0;
     c->view_lag = (int64_t)rng_below(&r, 3) * 30000;
     c->unconfirmed = rng_below(&r, 4) ? 64 : 6;
     c->queue_cap = rng_below(&r, 8) ? 100000 : 4;

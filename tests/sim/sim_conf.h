@@ -67,6 +67,7 @@ struct sim_conf {
     uint32_t fault_every_ms;
     uint32_t sends; /* per device, about */
     bool faults;
+    bool patient; /* waits for what is tidied up rarely */
     uint32_t weights[SIM_FAULTS];
     int64_t view_lag;          /* a view is at most this late, as a rule */
     uint32_t unconfirmed, queue_cap;

@@ -1,5 +1,6 @@
 #include "tests/sim/sim_describe.h"
 
+#include "common/im/session.h"
 #include "common/im/topics.h"
 #include "proto/record.pb-c.h"
 #include "tests/sim/sim_world.h"
@@ -121,11 +122,14 @@ static void conversation(const struct sim *s, struct slice v)
     im__conv_record__free_unpacked(m, NULL);
 }
 
-static void presence(const struct sim *s, struct slice v)
+static void presence(const struct sim *s, struct slice key, struct slice v)
 {
     Im__PresenceRecord *m = v.n ? im__presence_record__unpack(NULL, v.n, v.p) : NULL;
+    uint32_t slot, handle;
+    uint64_t epoch;
     if (!m) {
-        add(" gone");
+        if (key_presence_parse(key, &slot, &epoch, &handle) == 0)
+            add(" gone @%u/%lu#%u", slot, (unsigned long)epoch, handle);
         return;
     }
     session(s, m->session);
@@ -162,7 +166,7 @@ const char *sim_describe(const struct sim *s, const struct record *r)
     else if (r->topic == T_CONVERSATION)
         conversation(s, r->value);
     else if (r->topic == T_PRESENCE)
-        presence(s, r->value);
+        presence(s, r->key, r->value);
     else if (r->topic == T_LEASE)
         lease(r->value);
     else if (r->topic == T_CURSOR)
