@@ -3,184 +3,156 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+
+#define ASKS_MAX 16
+
+/* Not by the Admin API: its coordinator requests abort the process when the broker goes away under them (librdkafka issue
+ * 4605). The older blocking call does not; on the loop it is made by a thread. */
 
 struct kadmin_ask { /* a request on the loop */
+    struct pool_job job;
+    struct kadmin *admin; /* NULL: nobody wants to know any more */
     struct kadmin_ask *next, **prev;
     kadmin_groups_fn *fn;
     void *ctx;
+    rd_kafka_t *rk;
+    int timeout_ms, err;
     size_t n;
-    char **names;
+    struct kadmin_group *groups; /* with names of our own */
 };
 
 static void ask_free(struct kadmin_ask *q)
 {
-    *q->prev = q->next;
-    if (q->next)
-        q->next->prev = q->prev;
-    for (size_t i = 0; q->names && i < q->n; i++)
-        free(q->names[i]);
-    free(q->names);
+    for (size_t i = 0; q->groups && i < q->n; i++)
+        free((char *)(uintptr_t)q->groups[i].group);
+    free(q->groups);
     free(q);
 }
 
-static enum kadmin_state state_of(rd_kafka_consumer_group_state_t s)
+static enum kadmin_state state_of(const char *s)
 {
-    switch (s) {
-    case RD_KAFKA_CONSUMER_GROUP_STATE_STABLE:
-        return KGROUP_STABLE;
-    case RD_KAFKA_CONSUMER_GROUP_STATE_PREPARING_REBALANCE:
-    case RD_KAFKA_CONSUMER_GROUP_STATE_COMPLETING_REBALANCE:
-        return KGROUP_REBALANCING;
-    case RD_KAFKA_CONSUMER_GROUP_STATE_DEAD:
-        return KGROUP_DEAD;
-    case RD_KAFKA_CONSUMER_GROUP_STATE_EMPTY:
-        return KGROUP_EMPTY;
-    default:
-        return KGROUP_UNKNOWN;
-    }
+    static const struct {
+        const char *name;
+        enum kadmin_state state;
+    } states[] = {{"Stable", KGROUP_STABLE},
+                  {"Empty", KGROUP_EMPTY},
+                  {"Dead", KGROUP_DEAD},
+                  {"PreparingRebalance", KGROUP_REBALANCING},
+                  {"CompletingRebalance", KGROUP_REBALANCING}};
+    for (size_t i = 0; s && i < sizeof states / sizeof *states; i++)
+        if (!strcmp(s, states[i].name))
+            return states[i].state;
+    return KGROUP_UNKNOWN;
 }
 
-static void fill(struct kadmin_group *out, const rd_kafka_ConsumerGroupDescription_t *d)
+static void fill(struct kadmin_group *out, const struct rd_kafka_group_info *info)
 {
-    const rd_kafka_error_t *e = rd_kafka_ConsumerGroupDescription_error(d);
-    if (e) {
-        /* Kafka 4 answers GROUP_ID_NOT_FOUND for what older brokers call a dead group. */
-        bool none = rd_kafka_error_code(e) == RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND;
-        out->err = none ? 0 : kconf_errno(rd_kafka_error_code(e));
-        out->state = none ? KGROUP_DEAD : KGROUP_UNKNOWN;
-        return;
-    }
-    out->state = state_of(rd_kafka_ConsumerGroupDescription_state(d));
-    out->n_members = rd_kafka_ConsumerGroupDescription_member_count(d);
+    /* Kafka 4 answers GROUP_ID_NOT_FOUND for what older brokers call a dead group. */
+    bool none = info->err == RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND;
+    out->err = none || !info->err ? 0 : kconf_errno(info->err);
+    out->state = none ? KGROUP_DEAD : out->err ? KGROUP_UNKNOWN : state_of(info->state);
+    out->n_members = (size_t)info->member_cnt;
     for (size_t i = 0; i < out->n_members && i < sizeof out->members / sizeof *out->members; i++) {
-        const rd_kafka_MemberDescription_t *m = rd_kafka_ConsumerGroupDescription_member(d, i);
         snprintf(out->members[i].client_id, sizeof out->members[i].client_id, "%s",
-                 rd_kafka_MemberDescription_client_id(m));
+                 info->members[i].client_id);
         snprintf(out->members[i].member_id, sizeof out->members[i].member_id, "%s",
-                 rd_kafka_MemberDescription_consumer_id(m));
+                 info->members[i].member_id);
     }
 }
 
-/* Results come in the order of the request; matched by name all the same. */
-static void fill_all(struct kadmin_group *out, size_t n, rd_kafka_event_t *ev)
+/* A group that no broker lists does not exist; an answer of a part of the brokers is none. */
+static rd_kafka_resp_err_t look(rd_kafka_t *rk, struct kadmin_group *out, size_t n, int timeout_ms)
 {
-    size_t cnt;
-    const rd_kafka_ConsumerGroupDescription_t **d =
-        rd_kafka_DescribeConsumerGroups_result_groups(rd_kafka_event_DescribeConsumerGroups_result(ev), &cnt);
-    for (size_t i = 0; i < n; i++) {
-        out[i].err = -EIO;
-        for (size_t k = 0; k < cnt; k++) {
-            if (strcmp(rd_kafka_ConsumerGroupDescription_group_id(d[k]), out[i].group))
-                continue;
-            out[i].err = 0;
-            fill(&out[i], d[k]);
-            break;
-        }
+    const struct rd_kafka_group_list *list = NULL;
+    rd_kafka_resp_err_t err = rd_kafka_list_groups(rk, n == 1 ? out[0].group : NULL, &list, timeout_ms);
+    for (size_t i = 0; i < n && !err; i++) {
+        out[i] = (struct kadmin_group){.group = out[i].group, .state = KGROUP_DEAD};
+        for (int k = 0; k < list->group_cnt; k++)
+            if (!strcmp(list->groups[k].group, out[i].group))
+                fill(&out[i], &list->groups[k]);
     }
-}
-
-static void describe(struct kadmin *a, const char *const *groups, size_t n, rd_kafka_queue_t *q, void *opaque)
-{
-    rd_kafka_AdminOptions_t *o = kadmin_options(a, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS);
-    rd_kafka_AdminOptions_set_opaque(o, opaque);
-    rd_kafka_DescribeConsumerGroups(a->rk, (const char **)groups, n, o, q);
-    rd_kafka_AdminOptions_destroy(o);
+    if (list)
+        rd_kafka_group_list_destroy(list);
+    return err;
 }
 
 int kadmin_describe_group(struct kadmin *a, const char *group, struct kadmin_group *out)
 {
-    describe(a, &group, 1, a->queue, NULL);
-    rd_kafka_event_t *ev = rd_kafka_queue_poll(a->queue, a->timeout_ms + 1000);
-    if (!ev)
-        return kadmin_fail(a, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL);
-    int rc = rd_kafka_event_error(ev)
-                 ? kadmin_fail(a, rd_kafka_event_error(ev), rd_kafka_event_error_string(ev))
-                 : 0;
-    if (!rc) {
-        *out = (struct kadmin_group){.group = group};
-        fill_all(out, 1, ev);
-        rc = out->err;
-    }
-    rd_kafka_event_destroy(ev);
-    return rc;
+    struct kadmin_group g = {.group = group};
+    rd_kafka_resp_err_t err = look(a->rk, &g, 1, a->timeout_ms);
+    if (err)
+        return kadmin_fail(a, err, NULL);
+    *out = g;
+    return g.err;
 }
 
 /* ---- on the loop ---- */
-static void answer(struct kadmin *a, rd_kafka_event_t *ev)
+static void on_work(struct pool_job *job)
 {
-    (void)a;
-    struct kadmin_ask *q = rd_kafka_event_opaque(ev);
-    int err = kconf_errno(rd_kafka_event_error(ev));
-    struct kadmin_group *out = err ? NULL : calloc(q->n, sizeof *out);
-    if (!err && !out)
-        err = -ENOMEM;
-    for (size_t i = 0; out && i < q->n; i++)
-        out[i].group = q->names[i];
-    if (out)
-        fill_all(out, q->n, ev);
-    q->fn(q->ctx, err, out, out ? q->n : 0);
-    free(out);
-    ask_free(q);
+    struct kadmin_ask *q = container_of(job, struct kadmin_ask, job);
+    q->err = kconf_errno(look(q->rk, q->groups, q->n, q->timeout_ms));
 }
 
-static void on_wake(struct loop_waker *w)
+static void on_done(struct pool_job *job)
 {
-    struct kadmin *a = container_of(w, struct kadmin, waker);
-    rd_kafka_event_t *ev;
-    while ((ev = rd_kafka_queue_poll(a->loop_queue, 0))) {
-        if (rd_kafka_event_type(ev) == RD_KAFKA_EVENT_DESCRIBECONSUMERGROUPS_RESULT)
-            answer(a, ev);
-        rd_kafka_event_destroy(ev);
+    struct kadmin_ask *q = container_of(job, struct kadmin_ask, job);
+    if (q->admin) {
+        *q->prev = q->next;
+        if (q->next)
+            q->next->prev = q->prev;
+        q->fn(q->ctx, q->err, q->err ? NULL : q->groups, q->err ? 0 : q->n);
     }
+    ask_free(q);
 }
 
 int kadmin_attach(struct kadmin *a, struct loop *loop)
 {
-    static const uint64_t one = 1;
-    if (a->loop_queue)
+    if (a->pool)
         return -EALREADY;
-    int rc = loop_waker_init(loop, &a->waker, on_wake);
-    if (rc < 0)
-        return rc;
-    a->loop = loop;
-    a->loop_queue = rd_kafka_queue_new(a->rk);
-    rd_kafka_queue_io_event_enable(a->loop_queue, loop_waker_fd(&a->waker), &one, sizeof one);
-    return 0;
+    return pool_new(&a->pool, loop, 1, ASKS_MAX);
 }
 
+/* Waits for the one that runs. */
 void kadmin_detach(struct kadmin *a)
 {
-    while (a->asks)
-        ask_free(a->asks);
-    if (!a->loop_queue)
-        return;
-    rd_kafka_queue_io_event_enable(a->loop_queue, -1, NULL, 0);
-    rd_kafka_queue_destroy(a->loop_queue);
-    loop_waker_release(a->loop, &a->waker);
-    a->loop_queue = NULL;
+    for (struct kadmin_ask *q = a->asks; q; q = q->next)
+        q->admin = NULL;
+    a->asks = NULL;
+    if (a->pool)
+        pool_free(a->pool);
+    a->pool = NULL;
 }
 
 int kadmin_describe_groups(struct kadmin *a, const char *const *groups, size_t n, kadmin_groups_fn *fn,
                            void *ctx)
 {
-    struct kadmin_ask *q = n && a->loop_queue ? calloc(1, sizeof *q) : NULL;
+    if (!n || !a->pool)
+        return -EINVAL;
+    struct kadmin_ask *q = calloc(1, sizeof *q);
     if (!q)
-        return n && a->loop_queue ? -ENOMEM : -EINVAL;
-    *q = (struct kadmin_ask){.next = a->asks, .prev = &a->asks, .fn = fn, .ctx = ctx, .n = n};
+        return -ENOMEM;
+    *q = (struct kadmin_ask){.job = {.work = on_work, .done = on_done},
+                             .fn = fn,
+                             .ctx = ctx,
+                             .rk = a->rk,
+                             .timeout_ms = a->timeout_ms,
+                             .n = n,
+                             .groups = calloc(n, sizeof *q->groups)};
+    int rc = q->groups ? 0 : -ENOMEM;
+    for (size_t i = 0; i < n && rc == 0; i++)
+        rc = (q->groups[i].group = strdup(groups[i])) ? 0 : -ENOMEM;
+    if (rc == 0)
+        rc = pool_submit(a->pool, &q->job);
+    if (rc) {
+        ask_free(q);
+        return rc;
+    }
+    q->admin = a;
+    q->next = a->asks;
+    q->prev = &a->asks;
     if (q->next)
         q->next->prev = &q->next;
     a->asks = q;
-    q->names = calloc(n, sizeof *q->names);
-    for (size_t i = 0; q->names && i < n; i++)
-        if (!(q->names[i] = strdup(groups[i]))) {
-            ask_free(q);
-            return -ENOMEM;
-        }
-    if (!q->names) {
-        q->n = 0;
-        ask_free(q);
-        return -ENOMEM;
-    }
-    describe(a, (const char *const *)q->names, n, a->loop_queue, q);
     return 0;
 }

@@ -5,15 +5,14 @@
 
 #include "common/base/kadmin.h"
 #include "common/base/loop.h"
+#include "common/base/pool.h"
 
 struct kadmin_ask;
 
 struct kadmin {
     rd_kafka_t *rk;
-    rd_kafka_queue_t *queue;      /* answers to blocking calls */
-    rd_kafka_queue_t *loop_queue; /* answers to the loop; NULL until attached */
-    struct loop *loop;
-    struct loop_waker waker;
+    rd_kafka_queue_t *queue; /* answers to blocking calls */
+    struct pool *pool;       /* asks for the loop; NULL until attached */
     struct kadmin_ask *asks;
     int timeout_ms;
     char why[256];
