@@ -17,6 +17,13 @@
 
 static struct pl *all;
 
+/* TEST_ONLY=*broker*: of each program, the tests whose name matches. */
+__attribute__((constructor)) static void only(void)
+{
+    if (getenv("TEST_ONLY"))
+        cmocka_set_test_filter(getenv("TEST_ONLY"));
+}
+
 static const char *server(const char *name)
 {
     const char *v = getenv(name);
@@ -143,7 +150,7 @@ struct pl *pl_up(const struct pl_conf *conf)
     if (!conf->no_topics)
         PL_CTL(pl, "topics", "create");
     if (!conf->no_schema)
-        pl_schema_make(pl);
+        pl_schema(pl);
     for (int k = 0; k < PL_KINDS && !conf->no_start; k++)
         for (int i = 0; i < pl->n[k]; i++)
             pl_start(pl, (enum pl_kind)k, i, NULL);

@@ -54,7 +54,8 @@ void pl_start(struct pl *, enum pl_kind, int i, const char *env);
 void pl_signal(struct pl *, enum pl_kind, int i, int signal);
 /* Sends the signal, waits for the end; status as of waitpid(). */
 int pl_stop(struct pl *, enum pl_kind, int i, int signal);
-int pl_wait_end(struct pl *, enum pl_kind, int i); /* waits for an end that is expected */
+void pl_expect_end(struct pl *, enum pl_kind, int i); /* it may end from now on */
+int pl_wait_end(struct pl *, enum pl_kind, int i);    /* waits for an end that is expected */
 bool pl_running(struct pl *, enum pl_kind, int i);
 bool pl_ready(struct pl *, enum pl_kind, int i);
 /* What /readyz or another path says; "" when it does not answer. Valid until the next call. */
@@ -80,7 +81,10 @@ void pl_look_after(struct pl *); /* the same without the pause */
     } while (0)
 
 /* ---- servers and tools ---- */
+/* Makes the PostgreSQL schema, when pl_up() was told not to. */
+void pl_schema(struct pl *);
 /* tools/servers VERB NAME: kill9, stop-one, start-one, pause, resume of kafka, postgres, redis. */
+/* pl may be NULL when the tree is the working folder. */
 void pl_server(struct pl *, const char *verb, const char *name);
 /* parleyctl with the deployment's configuration; its stdout, until the next call. Fails the test when it fails. */
 const char *pl_ctl(struct pl *, const char *const *args);

@@ -44,7 +44,6 @@ char *pl_read_fd(int fd);                     /* to its end; closes it */
 void pl_environment(const struct pl *);       /* in a child: of the deployment */
 bool pl_port_free(const char *address);
 void pl_kill_quietly(struct pl_proc *);
-void pl_schema_make(struct pl *);
 void pl_clean_servers(struct pl *); /* topics, schema, keys: as far as the servers answer */
 void pl_remove_folder(const struct pl *);
 

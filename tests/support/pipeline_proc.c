@@ -140,6 +140,11 @@ void pl_signal(struct pl *pl, enum pl_kind kind, int i, int signal)
     kill(p->pid, signal);
 }
 
+void pl_expect_end(struct pl *pl, enum pl_kind kind, int i)
+{
+    pl->procs[kind][i].wanted = false;
+}
+
 int pl_wait_end(struct pl *pl, enum pl_kind kind, int i)
 {
     struct pl_proc *p = &pl->procs[kind][i];
@@ -224,7 +229,8 @@ double pl_metric(struct pl *pl, enum pl_kind kind, int i, const char *name)
     double sum = -1;
     for (const char *p = pl_http(pl, kind, i, "/metrics", &status); p && *p; p = strchr(p, '\n')) {
         p += *p == '\n';
-        if (strncmp(p, name, n) != 0 || (p[n] != ' ' && p[n] != '{'))
+        if (strncmp(p, name, n) != 0 ||
+            (p[n] != ' ' && p[n] != '{')) /* a name with its labels matches as a whole */
             continue;
         const char *value = p[n] == '{' ? strstr(p, "} ") : p + n;
         if (value)

@@ -72,7 +72,8 @@ void pl_environment(const struct pl *pl)
 }
 
 /* out: stdout only, or with stderr too. */
-static int run(struct pl *pl, const char *const *argv, const char *env, bool both, bool servers, char **out)
+static int run(const struct pl *pl, const char *const *argv, const char *env, bool both, bool servers,
+               char **out)
 {
     int ends[2], status = -1;
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
@@ -125,7 +126,7 @@ const char *pl_ctl(struct pl *pl, const char *const *words)
 void pl_server(struct pl *pl, const char *verb, const char *name)
 {
     char path[PATH_MAX + 64], *out;
-    snprintf(path, sizeof path, "%s/tools/servers", pl->tree);
+    snprintf(path, sizeof path, "%s/tools/servers", pl ? pl->tree : ".");
     int rc = run(pl, (const char *const[]){path, verb, name, NULL}, NULL, true, true, &out);
     if (rc)
         fail_msg("tools/servers %s %s: %s", verb, name, out);
@@ -165,7 +166,7 @@ static PGresult *ask(struct pl *pl, const char *sql)
     return NULL;
 }
 
-void pl_schema_make(struct pl *pl)
+void pl_schema(struct pl *pl)
 {
     char sql[128];
     snprintf(sql, sizeof sql, "CREATE SCHEMA IF NOT EXISTS %s", pl->schema);
