@@ -43,7 +43,7 @@ static bool rebuild(struct addresses *a, uint32_t now_ms)
     uint32_t keep = 0, cap = 64;
     for (uint32_t i = 0; i < a->cap; i++) {
         struct address *e = &a->v[i];
-        if (e->used && !e->conns && ratelimit_full_slow(&e->tries, a->try_every_ms, now_ms))
+        if (e->used && !e->conns && !e->hashing && ratelimit_full_slow(&e->tries, a->try_every_ms, now_ms))
             e->used = false;
         keep += e->used;
     }

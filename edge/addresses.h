@@ -1,6 +1,7 @@
-/* addresses.h: per peer address, how many connections it has and how often it failed to log in.
+/* addresses.h: per peer address, how many connections it has, how many passwords of it are being hashed and how often it
+ * failed to log in.
  *
- * An address stays while it has connections or its failures have not run off, 24 bytes each; past `max` entries
+ * An address stays while it has connections, hashes or failures that have not run off, 32 bytes each; past `max` entries
  * strangers share the limits of one. One thread. */
 #ifndef PARLEY_EDGE_ADDRESSES_H
 #define PARLEY_EDGE_ADDRESSES_H
@@ -10,6 +11,7 @@
 struct address {
     uint64_t key;
     uint32_t conns;
+    uint32_t hashing;
     bool used;
     struct ratelimit tries;
 };

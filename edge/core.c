@@ -20,6 +20,8 @@ static void defaults(struct edge_limits *l)
     DEFAULT(send_window, EDGE_WINDOW_MAX);
     DEFAULT(rate, 1000);
     DEFAULT(burst, 2000);
+    DEFAULT(hash_per_address, 32);
+    DEFAULT(pulls, 4);
     DEFAULT(tries, 20);
     DEFAULT(try_every_ms, 1000);
     DEFAULT(login_ms, 10000);
@@ -83,6 +85,7 @@ void edge_core_free(struct edge_core *e)
     if (!e)
         return;
     edge_conn_each(e, free_conn_state, NULL);
+    edge_hash_free(e);
     edge_outbox_free(e);
     for (uint32_t i = 0; i < e->n_chunks; i++)
         free(e->chunks[i]);

@@ -70,6 +70,8 @@ struct edge_limits {              /* 0: the default in brackets */
     uint32_t known_users;         /* [65536] cached */
     uint32_t send_window;         /* [64] unresolved sends, at most 64 */
     uint32_t rate, burst;         /* [1000, 2000] requests per second and connection */
+    uint32_t hash_per_address;    /* [32] passwords of one address being hashed, or waiting for it */
+    uint32_t pulls;               /* [4] pages of one connection on their way */
     uint32_t tries, try_every_ms; /* [20, 1000] wrong passwords per address at once, one more every … */
     int64_t login_ms;             /* [10000] to log in, absolute */
     int64_t heartbeat_ms;         /* [30000]; idle close after three */

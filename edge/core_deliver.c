@@ -121,6 +121,8 @@ static void on_reply(struct edge_core *e, struct econn *c, const Im__DeliverItem
     if (c->state == C_CLOSING)
         return;
     e->out->write(e->ctx, c->index, (uint16_t)it->frame_type, it->seq_id, codec_slice(it->payload), NULL);
+    if (it->frame_type == IM__FRAME_TYPE__PULL_OFFLINE_RSP)
+        verb_pull_over(c);
     if (c->pend && c->pend->stage == P_REPLY && c->pend->seq_id == it->seq_id)
         edge_pend_free(e, c);
 }

@@ -101,6 +101,7 @@ static void failed(struct edge_core *e, struct econn *c, const struct flight *f,
         }
         break;
     case IM__FRAME_TYPE__PULL_OFFLINE_REQ: /* repeating does no harm */
+        verb_pull_over(c);
         edge_error(e, c, f->seq_id, IM__CODE__INTERNAL, NULL, 1000);
         break;
     default: /* register, login */

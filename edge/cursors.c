@@ -24,6 +24,14 @@ void edge_range_merge(struct edge_range *into, const struct edge_range *r)
         into->upto = r->upto;
 }
 
+bool edge_cursors_have(const struct edge_cursors *c, struct id16 conv)
+{
+    for (uint32_t i = c->n; i > 0; i--) /* the newest are the likeliest */
+        if (id_eq(c->v[i - 1].conv, conv))
+            return true;
+    return false;
+}
+
 int edge_cursors_add(struct edge_cursors *c, const struct edge_range *r)
 {
     for (uint32_t i = c->n; i > 0; i--) /* the newest are the likeliest */

@@ -21,6 +21,7 @@ struct edge_cursors {
 
 /* Frees what it holds; all zero again. */
 void edge_cursors_release(struct edge_cursors *);
+bool edge_cursors_have(const struct edge_cursors *, struct id16 conv);
 /* 0; -ENOSPC: EDGE_CURSORS_MAX conversations are unwritten, write them first; -ENOMEM. */
 int edge_cursors_add(struct edge_cursors *, const struct edge_range *);
 void edge_range_merge(struct edge_range *into, const struct edge_range *);

@@ -62,7 +62,9 @@ struct econn {
     uint32_t handle, device;
     uint32_t index; /* the connection's number; next free one while free */
     uint32_t opened_ms, heard_ms, cursor_ms;
-    uint16_t flying; /* produced, not reported */
+    uint32_t pull_ms; /* the last one */
+    uint16_t flying;  /* produced, not reported */
+    uint16_t pulls;   /* pages asked for that have not come */
     uint8_t state;
     bool paused;
 };
@@ -77,6 +79,7 @@ struct flight { /* a produced request whose report is awaited */
 };
 
 struct outrec;
+struct hashing;
 
 struct edge_core {
     struct edge_limits lim;
@@ -103,6 +106,7 @@ struct edge_core {
     struct known *known;
     struct delivery *delivery;
     struct sends *free_sends;
+    struct hashing *hashing;
     struct flight *flights;
     uint32_t flights_cap, free_flight;  /* index + 1 */
     struct outrec *out_head, *out_tail; /* waiting, in order */
@@ -146,6 +150,12 @@ void edge_inbound(struct edge_core *, const struct econn *, bool with_user, uint
                   Im__Session *, struct session *);
 bool edge_lookup(struct edge_core *, struct econn *, struct id16 target, bool verifier); /* for conn's pend */
 
+/* core_hash.c: passwords in the pool, so many per address and no more, also when their connections are long gone. */
+bool edge_hash(struct edge_core *, struct econn *, enum edge_job_kind, const char *password,
+               struct slice sealed); /* for conn's pend; false: not now */
+void edge_hash_done(struct edge_core *, uint64_t tag);
+void edge_hash_free(struct edge_core *);
+
 /* core_outbox.c: records that must get into the log, repeated until they are */
 /* Takes over the holds on the tickets. */
 void edge_outbox(struct edge_core *, uint16_t topic, struct id16 place, struct slice key,
@@ -176,7 +186,8 @@ void verb_register_job(struct edge_core *, struct econn *, bool ok, struct slice
 void verb_login_job(struct edge_core *, struct econn *, bool ok);
 void verb_login_verdict(struct edge_core *, struct econn *, const Im__LoginVerdict *);
 void verb_chat_sent(struct edge_core *, struct econn *, const struct flight *,
-                    enum sent); /* econn NULL: gone */
+                    enum sent);      /* econn NULL: gone */
+void verb_pull_over(struct econn *); /* a page came, or never will */
 void verb_chat_outcome(struct edge_core *, struct econn *, struct slice msg_ack);
 
 #endif

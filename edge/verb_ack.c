@@ -16,6 +16,11 @@ void verb_ack(struct edge_core *e, struct econn *c, uint32_t seq_id, struct slic
     for (size_t i = 0; i < req->n_cursors; i++) {
         const Im__Cursor *cur = req->cursors[i];
         struct edge_range r = {codec_id(cur->conversation), cur->from, cur->upto};
+        /* Each is a record of its own in a log that keeps it: as dear as a request. What is not taken costs a repeated
+         * delivery at worst. */
+        if (!(c->cursors && edge_cursors_have(c->cursors, r.conv)) &&
+            ratelimit_take(&c->rate, e->lim.rate, e->lim.burst, edge_ms32(e)))
+            continue;
         if (!c->cursors)
             c->cursors = edge_must(calloc(1, sizeof *c->cursors));
         int rc = edge_cursors_add(c->cursors, &r);

@@ -133,7 +133,8 @@ void verb_chat_lookup(struct edge_core *e, struct econn *c, const Im__LookupRepl
         return;
     }
     const char *login = p->login[0] ? p->login : r ? r->login : "";
-    known_add(e->known, p->target, login, r ? INT64_MAX : e->now_ms + TRUST_MS);
+    /* Trust is no proof: without a name it answers no ACCOUNT_EXISTS_REQ. */
+    known_add(e->known, p->target, r ? login : "", r ? INT64_MAX : e->now_ms + TRUST_MS);
     validate_decode(p->type, buf_slice(p->frame), edge_allocator(e, &pba, 16384 + 4 * (size_t)p->frame->n),
                     &m);
     if (m)

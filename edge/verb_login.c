@@ -120,9 +120,7 @@ void verb_login_lookup(struct edge_core *e, struct econn *c, const Im__LookupRep
     struct pend *p = c->pend;
     const Im__LoginReq *req = request(e, p);
     struct slice sealed = r->exists ? codec_slice(r->verifier) : slice_of(NULL, 0);
-    p->stage = P_HASH;
-    if (!req || !e->out->job(e->ctx, EDGE_JOB_VERIFY, (uint64_t)p->purpose << 32 | c->handle, p->target,
-                             slice_of(req->password, strlen(req->password)), sealed))
+    if (!req || !edge_hash(e, c, EDGE_JOB_VERIFY, req->password, sealed))
         deny(e, c, IM__CODE__BUSY, 1000);
 }
 
@@ -189,6 +187,7 @@ void verb_login_verdict(struct edge_core *e, struct econn *c, const Im__LoginVer
 void edge_core_job(struct edge_core *e, uint64_t tag, bool ok, struct slice sealed)
 {
     struct econn *c = edge_by_handle(e, (uint32_t)tag);
+    edge_hash_done(e, tag);
     if (!c || !c->pend || c->pend->stage != P_HASH || c->pend->purpose != (uint32_t)(tag >> 32))
         return;
     if (c->pend->type == IM__FRAME_TYPE__REGISTER_REQ)

@@ -19,10 +19,8 @@ void verb_register(struct edge_core *e, struct econn *c, uint32_t seq_id, struct
     struct pend *p = c->pend;
     memcpy(p->login, login, sizeof login);
     p->target = id_user(login);
-    p->stage = P_HASH;
     e->stats.registers++;
-    if (!e->out->job(e->ctx, EDGE_JOB_HASH, (uint64_t)p->purpose << 32 | c->handle, p->target,
-                     slice_of(req->password, strlen(req->password)), slice_of(NULL, 0))) {
+    if (!edge_hash(e, c, EDGE_JOB_HASH, req->password, slice_of(NULL, 0))) {
         edge_error(e, c, seq_id, IM__CODE__BUSY, NULL, 1000);
         edge_pend_free(e, c);
     }

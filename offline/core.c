@@ -119,7 +119,7 @@ static void core_end(void *ctx, int64_t now_ms, struct fx *fx)
     deliver_flush(o->out, fx);
     rowcache_turn(&o->rows);
     rowcache_turn(&o->items);
-    o->page_bytes = 0;
+    o->page_bytes = o->page_sent = 0;
 }
 
 const struct core_ops offline_core = {

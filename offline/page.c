@@ -36,7 +36,8 @@ static struct picked pick(struct offline *o, const struct queue *q, const struct
             const struct entry *e = &q->segments[i]->e[k];
             if (e->pos <= ask->after || (!id_is_zero(ask->conv) && !id_eq(e->conv, ask->conv)))
                 continue;
-            if (p.n == limit || (p.n && p.bytes + e->bytes > (uint64_t)o->settings->page_bytes)) {
+            bool over = !want && o->page_sent + p.bytes + e->bytes > PAGES_PER_BATCH;
+            if (p.n == limit || over || (p.n && p.bytes + e->bytes > (uint64_t)o->settings->page_bytes)) {
                 p.more = true;
                 return p;
             }
@@ -125,6 +126,7 @@ void page_send(struct offline *o, const struct queue *q, const struct page_ask *
                uint32_t seq_id, const struct range *cursors, size_t n_cursors, struct fx *fx)
 {
     struct picked p = pick(o, q, ask, NULL);
+    o->page_sent += p.bytes;
     send_frame(o, q, &p, to, seq_id, cursors, n_cursors, fx);
 }
 

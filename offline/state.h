@@ -12,8 +12,9 @@
 #include "offline/queue.h"
 #include "offline/users.h"
 
-#define PAGE_MAX        1000      /* items; a larger limit is cut */
-#define PAGES_PER_BATCH (8 << 20) /* bytes of items that one batch may load for pages; then pages get short */
+#define PAGE_MAX 1000 /* items; a larger limit is cut */
+#define PAGES_PER_BATCH \
+    (8 << 20) /* bytes of items that one batch may load for pages, and send in them; then pages get short */
 
 struct item { /* one payload in memory */
     struct row row;
@@ -29,6 +30,7 @@ struct offline {
     struct row **dirty;    /* of `rows`, to be put at the end of the batch */
     size_t n_dirty, cap_dirty;
     size_t page_bytes; /* wanted for pages in this batch */
+    size_t page_sent;  /* sent in this batch's pages */
     struct arena *arena;
     struct deliver *out;
     struct bytes scratch;

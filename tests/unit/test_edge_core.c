@@ -111,6 +111,13 @@ static void test_unknown_recipient(void **state)
     size_t n = r->n_records;
     er_answer(r, look, false, ""); /* too late to matter */
     assert_int_equal(r->n_records, n);
+
+    Im__AccountExistsReq q = IM__ACCOUNT_EXISTS_REQ__INIT; /* trust is no knowledge */
+    q.login = (char *)"dave";
+    er_send(r, u.conn, IM__FRAME_TYPE__ACCOUNT_EXISTS_REQ, 44, &q.base);
+    assert_int_equal(er_kind(r, n), IM__INBOUND__BODY_LOOKUP);
+    er_answer(r, n++, false, "");
+    assert_int_equal(r->n_records, n);
     er_free(r);
 }
 
@@ -194,6 +201,32 @@ static void test_pull(void **state)
             0);
     assert_int_equal(er_last(r, u.conn)->type, IM__FRAME_TYPE__PULL_OFFLINE_RSP);
     assert_int_equal(er_last(r, u.conn)->seq_id, 8);
+    er_free(r);
+}
+
+/* A page is a thousand times as large as what asks for it. */
+static void test_few_pages_at_once(void **state)
+{
+    (void)state;
+    struct er *r = er_new(NULL);
+    struct er_user u = er_login(r, "alice", 1);
+    Im__PullOfflineReq q = IM__PULL_OFFLINE_REQ__INIT;
+    Im__PullOfflineRsp rsp = IM__PULL_OFFLINE_RSP__INIT;
+    Im__Session s = er_session(&u);
+    size_t n = r->n_records;
+    for (uint32_t i = 1; i <= 100; i++)
+        er_send(r, u.conn, IM__FRAME_TYPE__PULL_OFFLINE_REQ, i, &q.base);
+    assert_int_equal(r->n_records - n, 4);
+    er_expect_error(r, u.conn, 100, IM__CODE__TOO_MANY_REQUESTS, NULL);
+    er_item(r, ER_EPOCH, IM__ITEM_KIND__ITEM_REPLY, IM__FRAME_TYPE__PULL_OFFLINE_RSP, 1, &rsp.base, &s, conv1,
+            0);
+    er_report(r, n + 1, SENT_FAILED); /* this page will never come */
+    for (uint32_t i = 101; i <= 110; i++)
+        er_send(r, u.conn, IM__FRAME_TYPE__PULL_OFFLINE_REQ, i, &q.base);
+    assert_int_equal(r->n_records - n, 6);
+    er_tick(r, 11000); /* pages that got lost are not waited for for ever */
+    assert_true(er_send(r, u.conn, IM__FRAME_TYPE__PULL_OFFLINE_REQ, 111, &q.base));
+    assert_int_equal(r->n_records - n, 7);
     er_free(r);
 }
 
@@ -473,6 +506,31 @@ static void test_cursors_are_coalesced(void **state)
     er_free(r);
 }
 
+/* im.cursor keeps a record for each (device, conversation), also for conversations that nobody ever heard of. */
+static void test_cursors_are_no_flood(void **state)
+{
+    (void)state;
+    struct edge_limits lim = {.rate = 100, .burst = 300};
+    struct er *r = er_new(&lim);
+    struct er_user u = er_login(r, "alice", 1);
+    size_t n = r->n_records;
+    for (uint32_t i = 0; i < 5000; i++)
+        cursor(r, &u, (struct id16){{1, (uint8_t)(i >> 8), (uint8_t)i}}, 1, 5);
+    er_push(r, &u, conv1, 1);
+    er_confirm(r, &u, 1); /* confirming goes on */
+    assert_int_equal(edge_core_mark(r->core), r->next);
+    er_tick(r, 20000);
+    assert_true(r->n_records - n <= 310);
+    for (uint32_t i = 0; i < 50; i++) /* one that talks in its own conversations is not hindered */
+        cursor(r, &u, conv2, 1, 7 + i);
+    er_tick(r, 20000);
+    Im__CursorRecord *c;
+    assert_int_equal(codec_cursor(NULL, buf_slice(r->records[r->n_records - 1].value), &c), 0);
+    assert_int_equal(c->upto, 56);
+    im__cursor_record__free_unpacked(c, NULL);
+    er_free(r);
+}
+
 /* ---- the slot ---- */
 static void test_lost_slot(void **state)
 {
@@ -583,6 +641,7 @@ int main(void)
         cmocka_unit_test(test_window),
         cmocka_unit_test(test_rate),
         cmocka_unit_test(test_pull),
+        cmocka_unit_test(test_few_pages_at_once),
         cmocka_unit_test(test_mark_waits_for_the_client),
         cmocka_unit_test(test_bounce),
         cmocka_unit_test(test_bounce_waits_for_a_full_producer),
@@ -593,6 +652,7 @@ int main(void)
         cmocka_unit_test(test_silent_and_slow),
         cmocka_unit_test(test_heartbeat_beacon),
         cmocka_unit_test(test_cursors_are_coalesced),
+        cmocka_unit_test(test_cursors_are_no_flood),
         cmocka_unit_test(test_lost_slot),
         cmocka_unit_test(test_full_window_cuts_who_holds_it),
         cmocka_unit_test(test_drain),

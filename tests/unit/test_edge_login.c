@@ -50,6 +50,44 @@ static void test_register_while_hashing_is_full(void **state)
     er_free(r);
 }
 
+static uint32_t connect_from(struct er *r, uint64_t address)
+{
+    uint16_t why;
+    uint32_t c = edge_core_accept(r->core, address, &why);
+    assert_int_not_equal(c, EDGE_NO_CONN);
+    r->closed[c] = r->paused[c] = false;
+    return c;
+}
+
+/* Hashing is slow and done one after the other: an address has its share, also when it hangs up and comes again. */
+static void test_hashing_is_shared_by_addresses(void **state)
+{
+    (void)state;
+    struct edge_limits lim = {.hash_per_address = 8};
+    struct er *r = er_new(&lim);
+    Im__RegisterReq req = IM__REGISTER_REQ__INIT;
+    req.login = (char *)"mallory";
+    req.password = (char *)"correct horse";
+    for (int i = 0; i < 20; i++) {
+        uint32_t c = connect_from(r, 66);
+        er_send(r, c, IM__FRAME_TYPE__REGISTER_REQ, 1, &req.base);
+        if (i >= 8)
+            er_expect_error(r, c, 1, IM__CODE__BUSY, NULL);
+        edge_core_gone(r->core, c);
+    }
+    assert_int_equal(r->n_jobs, 8);
+    uint32_t honest = connect_from(r, 77);
+    req.login = (char *)"alice";
+    er_send(r, honest, IM__FRAME_TYPE__REGISTER_REQ, 1, &req.base);
+    assert_int_equal(r->n_jobs, 9);
+    for (size_t i = 0; i < 9; i++)
+        edge_core_job(r->core, r->jobs[i].tag, true, (struct slice){"verifier", 8});
+    assert_int_equal(r->n_records, 1); /* alice's; the others are gone */
+    er_send(r, connect_from(r, 66), IM__FRAME_TYPE__REGISTER_REQ, 1, &req.base);
+    assert_int_equal(r->n_jobs, 10); /* its share is free again */
+    er_free(r);
+}
+
 static void test_login_by_password_and_token(void **state)
 {
     (void)state;
@@ -313,6 +351,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_register),
         cmocka_unit_test(test_register_while_hashing_is_full),
+        cmocka_unit_test(test_hashing_is_shared_by_addresses),
         cmocka_unit_test(test_login_by_password_and_token),
         cmocka_unit_test(test_wrong_password_and_no_such_user_are_alike),
         cmocka_unit_test(test_refused_verdict),

@@ -660,6 +660,29 @@ static void memory_is_bounded_and_rows_come_back(void **state)
     assert_int_equal(page(w, sess(1, 9), 0)->n_items, 10);
 }
 
+/* Whoever asks for the same page again and again gets it, but not all of it out of one batch's memory. */
+static void a_batch_of_pages_is_bounded_in_bytes(void **state)
+{
+    struct world *w = *state;
+    enum { PULLS = 600 };
+    static struct record pulls[PULLS];
+    login(w, 1, 5);
+    one(w, r_end(w, sess(1, 5)));
+    for (uint64_t i = 1; i <= 10; i++)
+        one(w, r_item_sized(w, 1, i, (const uint32_t[]){2}, 1, 60000));
+    login(w, 1, 9);
+    for (size_t i = 0; i < PULLS; i++)
+        pulls[i] = r_pull(w, sess(1, 9), 0, 0, 0);
+    size_t before = w->run.fx.n_sends, bytes = 0;
+    step(w, pulls, PULLS);
+    for (size_t i = before; i < w->run.fx.n_sends; i++)
+        bytes += w->run.fx.sends[i].value.n;
+    assert_true(bytes < 10 << 20);
+    w->seen = w->run.fx.n_sends;
+    one(w, r_pull(w, sess(1, 9), 0, 0, 0)); /* the next batch has room again */
+    assert_true(page(w, sess(1, 9), 33)->n_items > 0);
+}
+
 static void poison_is_said(void **state)
 {
     struct world *w = *state;
@@ -848,6 +871,7 @@ int main(void)
         T(a_restarted_core_reads_its_rows),
         T(past_the_cap_the_oldest_go_and_it_is_said),
         T(bytes_are_capped_too),
+        T(a_batch_of_pages_is_bounded_in_bytes),
         T(memory_is_bounded_and_rows_come_back),
         T(poison_is_said),
         T(a_rebuild_has_the_same_queues),
