@@ -339,6 +339,23 @@ int inbox_have(struct inbox *in, struct id16 conv, uint64_t from, uint64_t upto,
     return 0;
 }
 
+void inbox_forget(struct inbox *in)
+{
+    struct talk *t, *tmp;
+    size_t kept = 0;
+    for (size_t i = 0; i < in->n_dirty; i++)
+        if (in->dirty[i]->held)
+            in->dirty[kept++] = in->dirty[i];
+    in->n_dirty = kept;
+    DL_FOREACH_SAFE(in->lru, t, tmp)
+    {
+        if (t->held)
+            continue;
+        wait_out(in, t);
+        talk_drop(in, t);
+    }
+}
+
 void inbox_disconnected(struct inbox *in)
 {
     in->seen = in->blocked = 0;

@@ -41,6 +41,8 @@ void inbox_event(struct inbox *, uint32_t delivery);  /* another push, taken at 
 void inbox_refuse(struct inbox *, uint32_t delivery); /* a push nobody takes: it stays the server's */
 /* What the state file (memory), or the server, says this device has. */
 int inbox_have(struct inbox *, struct id16 conv, uint64_t from, uint64_t upto, bool memory);
+/* The server knows nothing of this device: places from before say nothing about what it sends now. */
+void inbox_forget(struct inbox *);
 void inbox_disconnected(struct inbox *);
 
 /* A conversation the server should be asked about now; call inbox_answered() once the last page is in. */

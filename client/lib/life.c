@@ -162,6 +162,8 @@ void life_logged_in(struct parley *p, const Im__LoginRsp *r, int64_t now)
     p->heartbeat_ms = r->heartbeat_ms ? r->heartbeat_ms : 30000;
     p->beat_at = now + p->heartbeat_ms / 2;
     p->new_device = r->new_device;
+    if (r->new_device) /* what we remember is of another log, or the device was dropped meanwhile */
+        inbox_forget(p->inbox);
     if (r->client_seq_base > p->outbox.last_seq)
         p->outbox.last_seq = r->client_seq_base;
     if (state_set(&p->state.login, p->name) ||

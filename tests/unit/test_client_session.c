@@ -569,6 +569,38 @@ static void a_torn_state_file_is_as_none(void **state)
     rmdir(dir);
 }
 
+/* The server starts anew (its logs were wiped, or another deployment has this address): places that an earlier one
+ * gave out say nothing about it, or its first messages would be taken for known ones. */
+static void a_server_that_does_not_know_the_device_voids_its_places(void **state)
+{
+    (void)state;
+    struct fake f;
+    char dir[] = "/tmp/parley-client-XXXXXX", file[64], lock[70];
+    assert_non_null(mkdtemp(dir));
+    snprintf(file, sizeof file, "%s/state", dir);
+    snprintf(lock, sizeof lock, "%s.lock", file);
+    struct parley_options o = {.state_file = file};
+    fake_start(&f, &o, "");
+    parley_login(f.p, "alice", "correct horse");
+    fake_login(&f, 100, 64, true);
+    fake_push(&f, 1, 1, 1, "old one");
+    fake_push(&f, 2, 1, 2, "old two");
+    fake_confirmed(&f, 2);
+    parley_free(f.p);
+    raw_free(f.s);
+    f.s = NULL;
+    fake_client(&f, &o);
+    parley_login(f.p, "alice", "correct horse");
+    fake_login(&f, 100, 64, true);
+    fake_push(&f, 1, 1, 1, "new one");
+    fake_confirmed(&f, 1);
+    fake_saw(&f, "new one");
+    fake_stop(&f);
+    unlink(file);
+    unlink(lock);
+    rmdir(dir);
+}
+
 static void options_are_checked(void **state)
 {
     (void)state;
@@ -614,6 +646,7 @@ int main(void)
         cmocka_unit_test(stop_says_good_bye),
         cmocka_unit_test(a_restart_goes_on),
         cmocka_unit_test(a_torn_state_file_is_as_none),
+        cmocka_unit_test(a_server_that_does_not_know_the_device_voids_its_places),
         cmocka_unit_test(options_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
