@@ -117,6 +117,8 @@ static void declare(struct process *p, const struct settings *s)
         .settings = &s->core,
         .shared = &p->views,
         .store = p->store,
+        .batches = 8,
+        .put_ms = 5,
         .ready = p->run->ready,
         .dlq_topic = T_DLQ,
         .dead_letter = dead_letter,

@@ -110,9 +110,10 @@ void tell_outcome(struct tell *t, struct fx *fx, const struct conv *conv, const 
                   const struct conv_outcome *out)
 {
     struct id16 members[MEMBERS_MAX];
-    tell_sender(t, fx, rec, out);
-    if (out->verdict != CONV_ACCEPTED)
+    if (out->verdict != CONV_ACCEPTED) {
+        tell_sender(t, fx, rec, out);
         return;
+    }
     const struct deliver_item item = {
         .kind = IM__ITEM_KIND__ITEM_MESSAGE,
         .frame_type = IM__FRAME_TYPE__CHAT_PUSH,
@@ -124,6 +125,7 @@ void tell_outcome(struct tell *t, struct fx *fx, const struct conv *conv, const 
     size_t n = conv_members(conv, members, MEMBERS_MAX);
     for (size_t i = 0; i < n; i++)
         tell_member(t, fx, members[i], rec, &item);
+    tell_sender(t, fx, rec, out); /* last: the message's own record leaves first */
 }
 
 void tell_end(struct tell *t, struct fx *fx)

@@ -15,6 +15,8 @@
 #include <stdlib.h>
 
 #define SCHEMA_RETRY_MS 2000
+#define FETCH_BYTES     65536
+#define FETCH_MS        20
 
 struct settings {
     struct persister_settings core;
@@ -156,6 +158,8 @@ static void declare(struct process *p, const struct settings *s)
         .fatal = fatal,
         .ctx = p,
         .batch_records = (uint32_t)s->batch_rows,
+        .fetch_min_bytes = FETCH_BYTES, /* nobody waits for a row: few large transactions */
+        .fetch_wait_ms = FETCH_MS,
     };
     struct shell_decl *conv = &p->decls[0], *users = &p->decls[1];
     *conv = *users = common;

@@ -160,15 +160,16 @@ static void on_keep_alive(struct timer *t)
 /* ---- making and ending ---- */
 static rd_kafka_t *make_client(struct kconsumer *c)
 {
-    char wait[16], session[16], queue[16], why[256];
+    char wait[16], min[16], session[16], queue[16], why[256];
     const struct kconsumer_conf *k = &c->conf;
     snprintf(wait, sizeof wait, "%u", k->fetch_wait_ms);
+    snprintf(min, sizeof min, "%u", k->fetch_min_bytes);
     snprintf(session, sizeof session, "%u", k->session_ms);
     snprintf(queue, sizeof queue, "%u", k->queue_kbytes);
     /* clang-format off */
     const char *const defaults[] = {
         "group.id", k->group, "enable.auto.commit", "false", "enable.auto.offset.store", "false",
-        "auto.offset.reset", "error", "partition.assignment.strategy", "range", "fetch.min.bytes", "1",
+        "auto.offset.reset", "error", "partition.assignment.strategy", "range", "fetch.min.bytes", min,
         "fetch.wait.max.ms", wait, "fetch.error.backoff.ms", "20", "session.timeout.ms", session,
         "heartbeat.interval.ms", HEARTBEAT_MS, "max.poll.interval.ms", MAX_POLL_MS,
         "queued.max.messages.kbytes", queue, k->instance_id ? "group.instance.id" : NULL, k->instance_id, NULL};
@@ -204,6 +205,7 @@ static int subscribe(struct kconsumer *c)
 static void set_defaults(struct kconsumer_conf *k)
 {
     k->fetch_wait_ms = k->fetch_wait_ms ? k->fetch_wait_ms : 100;
+    k->fetch_min_bytes = k->fetch_min_bytes ? k->fetch_min_bytes : 1;
     k->session_ms = k->session_ms ? k->session_ms : 6000;
     k->queue_kbytes = k->queue_kbytes ? k->queue_kbytes : 16384;
     k->turn_max = k->turn_max ? k->turn_max : 4096;

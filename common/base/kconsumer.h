@@ -57,10 +57,12 @@ struct kconsumer_conf {
     size_t n_inputs;
     const char
         *instance_id; /* static membership; NULL: dynamic (a graceful stop then frees partitions at once) */
-    uint32_t fetch_wait_ms; /* 0: 100; edges 10–20 */
-    uint32_t session_ms;    /* 0: 6000 */
-    uint32_t queue_kbytes;  /* prefetched per partition; 0: 16384 */
-    uint32_t turn_max;      /* messages handed out per loop turn; 0: 4096 */
+    uint32_t fetch_wait_ms;   /* 0: 100; edges 10–20 */
+    uint32_t fetch_min_bytes; /* 0: 1, every record at once; more: readers that would rather have many, with a
+                               * fetch_wait_ms that they can bear */
+    uint32_t session_ms;      /* 0: 6000 */
+    uint32_t queue_kbytes;    /* prefetched per partition; 0: 16384 */
+    uint32_t turn_max;        /* messages handed out per loop turn; 0: 4096 */
     void *ctx;
     struct kconsumer_ops ops;
 };

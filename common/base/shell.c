@@ -163,6 +163,7 @@ static bool make_consumer(struct shell *s)
                                                                   .n_inputs = d->n_inputs,
                                                                   .instance_id = d->instance_id,
                                                                   .fetch_wait_ms = d->fetch_wait_ms,
+                                                                  .fetch_min_bytes = d->fetch_min_bytes,
                                                                   .session_ms = d->session_ms,
                                                                   .ctx = s,
                                                                   .ops = {on_assigned, on_revoked, on_lost,

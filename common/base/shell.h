@@ -79,16 +79,18 @@ struct shell_decl {
     void *ctx;
 
     /* limits; 0 means the default in brackets */
-    uint32_t batch_records; /* [1000] */
-    uint32_t batch_kbytes;  /* [1024] input bytes */
-    uint32_t batches;       /* in flight per partition [4], at most 16 */
-    uint32_t queue_records; /* waiting per partition before the consumer is paused [8192] */
-    uint32_t lazy_ms;       /* a batch without rows may leave the mark behind this long [200] … */
-    uint32_t lazy_records;  /* … or for so many records [4096] */
-    uint32_t drain_ms;      /* at a revoke or a stop: finish what is in flight within this [2000] */
-    uint32_t fetch_wait_ms; /* [100] */
-    uint32_t session_ms;    /* [6000] */
-    uint32_t linger_ms;     /* of the producer [0] */
+    uint32_t batch_records;   /* [1000] */
+    uint32_t batch_kbytes;    /* [1024] input bytes */
+    uint32_t batches;         /* in flight per partition [4], at most 16 */
+    uint32_t queue_records;   /* waiting per partition before the consumer is paused [8192] */
+    uint32_t lazy_ms;         /* a batch without rows may leave the mark behind this long [200] … */
+    uint32_t lazy_records;    /* … or for so many records [4096] */
+    uint32_t drain_ms;        /* at a revoke or a stop: finish what is in flight within this [2000] */
+    uint32_t fetch_wait_ms;   /* [100] */
+    uint32_t fetch_min_bytes; /* a fetch waits for so much, up to fetch_wait_ms [1] */
+    uint32_t put_ms; /* puts of few rows are made at most this often [0: as soon as the one before is done] */
+    uint32_t session_ms; /* [6000] */
+    uint32_t linger_ms;  /* of the producer [0] */
 };
 
 struct shell *shell_new(struct loop *, const struct shell_decl *); /* NULL: logged */

@@ -158,7 +158,7 @@ struct spart {
     struct commit_token *commit_token; /* of the commit in flight; survives the partition */
 
     struct shell_recovery *recovery;
-    struct timer wake, open_retry, load_retry, put_retry, lazy, commit_timer, drain;
+    struct timer wake, open_retry, load_retry, put_retry, lazy, commit_timer, drain, gather;
     struct backoff backoff;
 };
 
@@ -198,6 +198,7 @@ void spart_writable(struct spart *);
 void spart_put(struct spart *); /* whatever is acked, in order */
 void spart_put_again(struct timer *);
 void spart_lazy_due(struct timer *);
+void spart_gather_due(struct timer *);
 void spart_commit_due(struct timer *);
 void spart_committed(struct spart *, int rc, const int64_t *next);
 void spart_commit_now(struct spart *);

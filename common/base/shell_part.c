@@ -89,7 +89,7 @@ static void drop_queue(struct spart *p)
 void spart_close_core(struct spart *p)
 {
     struct timer *timers[] = {&p->wake, &p->open_retry,   &p->load_retry, &p->put_retry,
-                              &p->lazy, &p->commit_timer, &p->drain};
+                              &p->lazy, &p->commit_timer, &p->drain,      &p->gather};
     for (size_t i = 0; i < ARRAY_LEN(timers); i++)
         loop_timer_stop(p->env->loop, timers[i]);
     recovery_cancel(p);
@@ -192,7 +192,8 @@ void spart_open_core(struct spart *p)
     log_info("partition open", log_str("core", p->decl->name), log_int("part", p->part),
              log_int("next", p->mark.next[0]), log_int("generation", p->mark.generation));
     p->env->start(p->env->ctx, p, p->mark.next);
-    p->commit_due = true; /* a crash between put and commit left the commit behind: an idle topic would show lag */
+    p->commit_due =
+        true; /* a crash between put and commit left the commit behind: an idle topic would show lag */
     spart_commit_now(p);
     if (p->decl->opened)
         p->decl->opened(p->decl->ctx, p->part);
@@ -292,6 +293,7 @@ struct spart *spart_new(const struct shell_decl *decl, const struct spart_env *e
     timer_init(&p->lazy, spart_lazy_due);
     timer_init(&p->commit_timer, spart_commit_due);
     timer_init(&p->drain, drain_due);
+    timer_init(&p->gather, spart_gather_due);
     backoff_init(&p->backoff, 50, 5000, rand_u64());
     p->last_commit_ms = loop_now_ms(env->loop);
     open_store(p);

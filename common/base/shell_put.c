@@ -12,6 +12,7 @@
 
 #define COMMIT_MS    200
 #define PUT_ROWS_MAX 20000
+#define PUT_ROWS_FEW 500
 
 static void finish_until(struct spart *p, const struct batch *end)
 {
@@ -134,6 +135,22 @@ void spart_put_again(struct timer *t)
         put_out(p);
 }
 
+void spart_gather_due(struct timer *t)
+{
+    spart_put(container_of(t, struct spart, gather));
+}
+
+/* Few rows wait for more to go with them, as long as that holds up no batch. */
+static bool gathering(struct spart *p, uint32_t rows)
+{
+    int64_t left = p->put_at_us / 1000 + p->decl->put_ms - loop_now_ms(p->env->loop);
+    if (rows >= PUT_ROWS_FEW || left <= 0 || p->n_batches + 1 >= p->decl->batches)
+        return false;
+    if (!timer_running(&p->gather))
+        loop_timer_start(p->env->loop, &p->gather, left);
+    return true;
+}
+
 void spart_put(struct spart *p)
 {
     struct batch *end, *last = NULL;
@@ -150,6 +167,8 @@ void spart_put(struct spart *p)
         p->mark_due = false;
         return;
     }
+    if (!force && gathering(p, rows))
+        return;
     p->put_mark = p->mark;
     p->put_mark.serial++;
     memcpy(p->put_mark.next, last ? last->upto : p->unput, sizeof p->put_mark.next);

@@ -434,6 +434,7 @@ static struct spart *begin(struct shell_decl *d, struct spart_env *env, int trou
                              .batches = 1 + below(6),
                              .queue_records = QUEUE,
                              .lazy_ms = 1,
+                             .put_ms = below(2),
                              .lazy_records = 50,
                              .drain_ms = 10000};
     *env = (struct spart_env){NULL,     loop,      env_send,    env_commit, env_start,
