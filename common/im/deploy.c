@@ -2,6 +2,7 @@
 
 #include "common/base/kadmin.h"
 #include "common/base/log.h"
+#include "common/base/pool.h"
 #include "common/im/push.h"
 
 #include <errno.h>
@@ -36,10 +37,18 @@ const char *const deploy_sections[] = {
     "kafka",  "postgres", "redis",     "log",     "http",         "topics", "secrets", "edge",
     "router", "fanout",   "persister", "offline", "conversation", "query",  "gateway", NULL};
 
+/* Asks in a thread: the loop must answer whoever wants to know what is waited for. */
 struct deploy_wait {
     struct deploy *deploy;
     struct daemon_run *run;
     struct kadmin *admin;
+    struct pool *pool;
+    struct pool_job job;
+    size_t at;     /* the topic that was looked at last */
+    int rc;        /* what came of it, as of kadmin_partitions() */
+    int32_t parts; /* how many partitions it has */
+    char why[160];
+    bool over; /* looked at all, or one can never be right */
     struct timer timer;
     void (*ok)(void *ctx);
     void *ctx;
@@ -108,6 +117,9 @@ static void wait_free(struct deploy_wait *w)
     if (!w)
         return;
     loop_timer_stop(w->run->loop, &w->timer);
+    w->over = true;
+    if (w->pool)
+        pool_free(w->pool);
     kadmin_free(w->admin);
     free(w);
 }
@@ -126,47 +138,70 @@ void deploy_release(struct deploy *d)
 
 /* ---- topics ---- */
 
-/* 0: as it should be; 1: not yet; negative: never will be. */
-static int check_topic(struct deploy_wait *w, size_t i)
+static void ask(struct pool_job *job)
 {
-    const struct ktopic *t = &w->deploy->ktopics[i];
+    struct deploy_wait *w = container_of(job, struct deploy_wait, job);
+    const struct deploy *d = w->deploy;
+    w->rc = 0;
+    for (w->at = 0; w->at < d->n_ktopics; w->at++) {
+        const struct ktopic *t = &d->ktopics[w->at];
+        w->rc = kadmin_partitions(w->admin, t->name, &w->parts);
+        if (w->rc || w->parts != t->partitions)
+            break;
+    }
+    if (w->rc && w->rc != -ENOENT)
+        snprintf(w->why, sizeof w->why, "%s", kadmin_error(w->admin));
+}
+
+/* 0: all as they should be; 1: not yet; negative: never will be. */
+static int judge(struct deploy_wait *w)
+{
+    struct ready *ready = w->run->ready;
     char why[160];
-    int32_t n = 0;
-    int rc = kadmin_partitions(w->admin, t->name, &n);
-    if (rc == -ENOENT) {
-        snprintf(why, sizeof why, "%.80s does not exist; run: parleyctl topics create", t->name);
-        ready_ok(w->run->ready, "kafka");
-        ready_wait(w->run->ready, "topics", why);
+    if (w->rc && w->rc != -ENOENT) {
+        ready_wait(ready, "kafka", w->why);
         return 1;
     }
-    if (rc) {
-        ready_wait(w->run->ready, "kafka", kadmin_error(w->admin));
-        return 1;
-    }
-    ready_ok(w->run->ready, "kafka");
-    if (n == t->partitions)
+    ready_ok(ready, "kafka");
+    if (w->at == w->deploy->n_ktopics)
         return 0;
+    const struct ktopic *t = &w->deploy->ktopics[w->at];
+    if (w->rc) {
+        snprintf(why, sizeof why, "%.80s does not exist; run: parleyctl topics create", t->name);
+        ready_wait(ready, "topics", why);
+        return 1;
+    }
     log_error("a topic has another number of partitions than the profile says: keys would change their owner",
-              log_str("topic", t->name), log_int("partitions", n), log_int("expected", t->partitions),
+              log_str("topic", t->name), log_int("partitions", w->parts), log_int("expected", t->partitions),
               log_str("profile", w->deploy->settings->profile));
     return -EPROTO;
+}
+
+static void asked(struct pool_job *job)
+{
+    struct deploy_wait *w = container_of(job, struct deploy_wait, job);
+    if (w->over)
+        return; /* being freed */
+    int rc = judge(w);
+    w->over = rc <= 0;
+    w->rc = rc;
+    /* A pool cannot be freed by its own job. */
+    loop_timer_start(w->run->loop, &w->timer, w->over ? 0 : RETRY_MS);
 }
 
 static void look(struct timer *timer)
 {
     struct deploy_wait *w = container_of(timer, struct deploy_wait, timer);
-    struct deploy *d = w->deploy;
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < d->n_ktopics; i++)
-        rc = check_topic(w, i);
-    if (rc > 0) {
-        loop_timer_start(w->run->loop, &w->timer, RETRY_MS);
+    if (!w->over) {
+        if (pool_submit(w->pool, &w->job))
+            loop_timer_start(w->run->loop, &w->timer, RETRY_MS);
         return;
     }
     struct daemon_run *run = w->run;
     void (*ok)(void *) = w->ok;
     void *ctx = w->ctx;
-    d->wait = NULL;
+    int rc = w->rc;
+    w->deploy->wait = NULL;
     wait_free(w);
     if (rc < 0) {
         daemon_fail(run);
@@ -182,12 +217,14 @@ int deploy_wait(struct deploy *d, struct daemon_run *run, void (*ok)(void *ctx),
     if (!w)
         return -ENOMEM;
     *w = (struct deploy_wait){.deploy = d, .run = run, .ok = ok, .ctx = ctx};
-    w->admin = kadmin_new(&d->kafka, ADMIN_MS);
-    if (!w->admin) {
-        free(w);
-        return -ENOMEM;
-    }
     timer_init(&w->timer, look);
+    w->job = (struct pool_job){.work = ask, .done = asked};
+    w->admin = kadmin_new(&d->kafka, ADMIN_MS);
+    int rc = w->admin ? pool_new(&w->pool, run->loop, 1, 1) : -ENOMEM;
+    if (rc < 0) {
+        wait_free(w);
+        return rc;
+    }
     d->wait = w;
     ready_wait(run->ready, "topics", "not looked at yet");
     loop_timer_start(run->loop, &w->timer, 0);

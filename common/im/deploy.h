@@ -46,7 +46,7 @@ int MUST_CHECK deploy_init(struct deploy *, const struct deploy_settings *, cons
 void deploy_release(struct deploy *);
 
 /* Calls ok(ctx) once, on the loop, when the topics are there and as they should be; until then run->ready says what is
- * missing. At a contradiction: logs it and daemon_fail(). Blocks up to 2 s a time while Kafka is away. */
+ * missing. At a contradiction: logs it and daemon_fail(). */
 int MUST_CHECK deploy_wait(struct deploy *, struct daemon_run *, void (*ok)(void *ctx), void *ctx);
 
 /* For struct shell_decl: im.dlq records; its ctx must be the struct deploy's owner's, so it is given here. */
