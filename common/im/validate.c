@@ -68,6 +68,10 @@ static struct validity check_chat(const ProtobufCMessage *m)
         return BAD("to");
     if (c->to_user.len != 0 && c->to_user.len != ID_SIZE)
         return BAD("to_user");
+    if (strnlen(c->text, BODY_MAX + 1) > BODY_MAX)
+        return BAD("text");
+    if (c->data.len > BODY_MAX)
+        return BAD("data");
     if (c->text[0])
         return c->content_type[0] || c->data.len ? BAD("content_type") : GOOD;
     if (!c->content_type[0])

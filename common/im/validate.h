@@ -15,6 +15,7 @@
 #define CLIENT_MAX       64
 #define TOKEN_MAX        512
 #define CONTENT_TYPE_MAX 128
+#define BODY_MAX         (FRAME_CAP_MAX - 32768) /* fits into a frame from the server, also within a page */
 #define CURSORS_MAX      64
 #define PULL_MAX         1000
 

@@ -23,7 +23,7 @@ static char *text_of(size_t n)
 static struct validity check(uint16_t type, const void *message)
 {
     const ProtobufCMessage *m = message;
-    uint8_t buf[8192];
+    static uint8_t buf[FRAME_CAP_MAX + 8192];
     assert_true(protobuf_c_message_get_packed_size(m) <= sizeof buf);
     size_t n = protobuf_c_message_pack(m, buf);
     ProtobufCMessage *out = NULL;
@@ -140,6 +140,30 @@ static void chats(void **state)
 #undef TYPE
 }
 
+/* Where frames of 1 MiB are allowed: a push is larger than the send it comes from, and must fit as well. */
+static void a_body_leaves_room_for_the_push(void **state)
+{
+    (void)state;
+#define TYPE IM__FRAME_TYPE__SINGLE_CHAT
+    uint8_t *big = malloc(FRAME_CAP_MAX);
+    assert_non_null(big);
+    memset(big, 'x', FRAME_CAP_MAX);
+    ProtobufCBinaryData fits = {BODY_MAX, big}, over = {BODY_MAX + 1, big};
+    Im__SingleChat c = IM__SINGLE_CHAT__INIT;
+    c.client_seq = 1;
+    c.to = "bert";
+    c.content_type = "x/y";
+    SET(c, data, fits, "");
+    SET(c, data, over, "data");
+    c.content_type = "";
+    big[BODY_MAX + 1] = 0;
+    SET(c, text, (char *)big, "text");
+    big[BODY_MAX] = 0;
+    SET(c, text, (char *)big, "");
+    free(big);
+#undef TYPE
+}
+
 static void pulls_and_acks(void **state)
 {
     (void)state;
@@ -230,6 +254,7 @@ int main(void)
         cmocka_unit_test(registers),
         cmocka_unit_test(logins),
         cmocka_unit_test(chats),
+        cmocka_unit_test(a_body_leaves_room_for_the_push),
         cmocka_unit_test(pulls_and_acks),
         cmocka_unit_test(text_and_garbage),
         cmocka_unit_test(every_request_is_checked),
