@@ -213,6 +213,15 @@ static void check_presence(struct sim *s, const struct sim_proc *p)
                  presence_count(p->view.presence), p->actor.name, all);
 }
 
+void sim_check_live(struct sim *s)
+{
+    struct check *k = sim_alloc(s, sizeof *k);
+    k->s = s;
+    read_history(k);
+    for (uint32_t i = 0; i < s->world->n_clients; i++)
+        check_client(k, &s->world->clients[i]);
+}
+
 void sim_check(struct sim *s)
 {
     struct check *k = sim_alloc(s, sizeof *k);

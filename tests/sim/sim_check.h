@@ -5,6 +5,7 @@
 #include "tests/sim/sim.h"
 
 bool sim_quiet(struct sim *, char *why, size_t n); /* nothing is on its way anywhere */
+void sim_check_live(struct sim *); /* whoever is connected has everything, without logging in again */
 void sim_check(struct sim *);
 
 #endif

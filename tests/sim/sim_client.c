@@ -230,6 +230,8 @@ static void tick(void *ctx, uint64_t arg)
         Im__Heartbeat h = IM__HEARTBEAT__INIT;
         c->heartbeat_us = s->now;
         sim_client_say(c, c->link, IM__FRAME_TYPE__HEARTBEAT, ++c->next_seq_id, &h.base);
+        if (c->old) /* it would stay for ever: the server has to close it */
+            sim_client_say(c, c->old, IM__FRAME_TYPE__HEARTBEAT, ++c->next_seq_id, &h.base);
     }
     mind_sends(c);
     mind_holes(c);

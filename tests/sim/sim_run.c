@@ -70,6 +70,7 @@ static void schedule(struct sim *s)
     sim_faults_end(s);
     if (!settle(s, 120 * SEC))
         return;
+    sim_check_live(s);
     sim_trace(s, "---- everybody logs in once more");
     for (uint32_t i = 0; i < s->world->n_clients; i++)
         sim_client_relogin(&s->world->clients[i]);
