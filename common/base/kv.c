@@ -36,6 +36,7 @@ struct kv {
     size_t cap, head, n; /* cap: a power of two */
     size_t greetings;    /* AUTH, SELECT, PING still unanswered */
     int64_t progress_ms; /* when the oldest in flight became the oldest */
+    size_t granted;      /* commands that kv_room() promised to take, whatever their size */
     bool full;
     int depth;  /* inside how many of our own callbacks */
     bool freed; /* then the memory goes when the outermost returns */
@@ -80,7 +81,7 @@ static void disconnect(struct kv *k)
         redisFree(k->c);
     k->c = NULL;
     k->state = KV_S_DOWN;
-    k->greetings = 0;
+    k->greetings = k->granted = 0;
 }
 
 static void destroy(struct kv *k)
@@ -131,12 +132,13 @@ static void break_off(struct kv *k, const char *reason)
 /* ---- replies ---- */
 static enum kv_error error_of(const char *text)
 {
+    /* EXECABORT: something inside the transaction was refused, for one of the other reasons */
     static const struct {
         const char *prefix;
         enum kv_error e;
     } known[] = {{"NOSCRIPT", KV_ERR_NOSCRIPT}, {"LOADING", KV_ERR_BUSY},    {"BUSY", KV_ERR_BUSY},
                  {"TRYAGAIN", KV_ERR_BUSY},     {"MASTERDOWN", KV_ERR_BUSY}, {"READONLY", KV_ERR_BUSY},
-                 {"MISCONF", KV_ERR_BUSY},      {"OOM", KV_ERR_OOM}};
+                 {"MISCONF", KV_ERR_BUSY},      {"OOM", KV_ERR_OOM},         {"EXECABORT", KV_ERR_BUSY}};
     for (size_t i = 0; i < ARRAY_LEN(known); i++)
         if (!strncmp(text, known[i].prefix, strlen(known[i].prefix)))
             return known[i].e;
@@ -173,6 +175,11 @@ static void answer(struct kv *k, const redisReply *r)
     }
     if (p.fn)
         p.fn(p.ctx, &res);
+}
+
+static bool bytes_left(const struct kv *k)
+{
+    return sdslen(k->c->obuf) <= k->conf.max_kbytes * 1024ull;
 }
 
 /* false: this connection is over */
@@ -212,7 +219,7 @@ static void read_some(struct kv *k)
         if (got < READ_CHUNK)
             break;
     }
-    if (k->full && kv_room(k, k->conf.max_pipeline / 2)) {
+    if (k->full && k->state == KV_S_UP && k->n <= k->conf.max_pipeline / 2 && bytes_left(k)) {
         k->full = false;
         if (k->conf.writable)
             k->conf.writable(k->conf.ctx);
@@ -359,9 +366,11 @@ bool kv_up(const struct kv *k)
     return k->state == KV_S_UP;
 }
 
-bool kv_room(const struct kv *k, size_t commands)
+bool kv_room(struct kv *k, size_t commands)
 {
-    return k->state == KV_S_UP && k->n + commands <= k->conf.max_pipeline;
+    bool room = k->state == KV_S_UP && k->n + commands <= k->conf.max_pipeline && bytes_left(k);
+    k->granted = room ? commands : 0;
+    return room;
 }
 
 int kv_send(struct kv *k, const struct slice *args, size_t n, kv_fn *fn, void *ctx)
@@ -370,7 +379,9 @@ int kv_send(struct kv *k, const struct slice *args, size_t n, kv_fn *fn, void *c
     size_t len_stack[ARGS_MAX_STACK], *len = len_stack;
     if (k->state != KV_S_UP)
         return -ENOTCONN;
-    if (k->n >= k->conf.max_pipeline || sdslen(k->c->obuf) > k->conf.max_kbytes * 1024ull) {
+    bool granted = k->granted > 0;
+    k->granted -= granted;
+    if (k->n >= k->conf.max_pipeline || !(granted || bytes_left(k))) {
         k->full = true;
         return -EAGAIN;
     }

@@ -49,7 +49,8 @@ struct kv_conf {
 struct kv *kv_new(struct loop *, const struct kv_conf *);
 void kv_free(struct kv *); /* answers what is in flight KV_DOWN first */
 bool kv_up(const struct kv *);
-bool kv_room(const struct kv *, size_t commands); /* up, and so many in a row will be taken */
+/* Up, and the next so many are taken, however large: for what must go whole (MULTI … EXEC). */
+bool kv_room(struct kv *, size_t commands);
 
 /* 0; -EAGAIN: pipeline full, wait for `writable`; -ENOTCONN: down, wait for `up`. fn may be NULL. args are
  * copied. */

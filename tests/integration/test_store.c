@@ -191,6 +191,12 @@ static void on_row(void *ctx, const struct store_key *k, struct slice row)
              (int)row.n, row.n ? (const char *)row.p : "");
 }
 
+static void on_any_row(void *ctx, const struct store_key *k, struct slice row)
+{
+    (void)k, (void)row;
+    ((struct done *)ctx)->rows++;
+}
+
 #define S(text) ((struct slice){text, sizeof text - 1})
 
 static enum store_rc put(struct store *s, struct opened *o, const struct store_row *rows, size_t n,
@@ -375,6 +381,68 @@ static void redis_away_means_down(void **state)
     store_free(s);
 }
 
+/* A load is several commands in a transaction: half of one would leave the connection inside it, and everything
+ * that follows would be queued instead of done. */
+static void redis_with_a_full_pipe_takes_a_load_whole_or_not_at_all(void **state)
+{
+    (void)state;
+    enum { N = 100 };
+    struct kv *narrow = kv_new(loop, &(struct kv_conf){.url = getenv("PARLEY_REDIS"), .max_kbytes = 1});
+    struct store *s = store_redis_new(loop, narrow, "test");
+    WAIT_UNTIL(kv_up(narrow));
+    struct opened a = open_part(s, 11);
+    assert_int_equal(a.rc, STORE_OK);
+    struct store_key keys[N];
+    struct done d = {0};
+    static char text[40];
+    for (int i = 0; i < N; i++)
+        keys[i] = (struct store_key){(uint8_t)(1 + i % 4), {text, sizeof text}};
+    s->ops->load(a.p, keys, N, on_any_row, on_done, &d);
+    WAIT_UNTIL(d.calls);
+    assert_true(d.rc == STORE_OK || d.rc == STORE_DOWN);
+    struct store_row row = {1, false, S("k"), S("v")};
+    assert_int_equal(put(s, &a, &row, 1, 1, true), STORE_OK);
+    s->ops->close(a.p);
+    kv_free(narrow);
+    store_free(s);
+}
+
+/* A script that runs for long: Redis takes the MULTI, refuses what is in it, and so the EXEC. */
+static void redis_that_is_busy_is_asked_again(void **state)
+{
+    (void)state;
+    struct store *s = store_redis_new(loop, kv, "test");
+    struct opened a = open_part(s, 12);
+    struct store_row row = {1, false, S("k"), S("v")};
+    struct got g = {0}, ping = {0};
+    assert_int_equal(put(s, &a, &row, 1, 1, true), STORE_OK);
+    struct kv *busy = kv_new(loop, &(struct kv_conf){.url = getenv("PARLEY_REDIS")});
+    struct kv *killer = kv_new(loop, &(struct kv_conf){.url = getenv("PARLEY_REDIS")});
+    WAIT_UNTIL(kv_up(busy) && kv_up(killer));
+    assert_int_equal(kv_sendz(killer, on_reply, &g, "CONFIG", "SET", "lua-time-limit", "1", NULL), 0);
+    WAIT_UNTIL(g.calls);
+    assert_int_equal(kv_sendz(busy, NULL, NULL, "EVAL", "while true do end", "0", NULL), 0);
+    while (ping.error != KV_ERR_BUSY) {
+        ping = (struct got){0};
+        assert_int_equal(kv_sendz(killer, on_reply, &ping, "PING", NULL), 0);
+        WAIT_UNTIL(ping.calls);
+    }
+    struct store_key key = {1, S("k")};
+    struct done d = load(s, &a, &key, 1);
+    assert_int_equal(d.rc, STORE_DOWN);
+    assert_int_equal(kv_sendz(killer, NULL, NULL, "SCRIPT", "KILL", NULL), 0);
+    while (d.rc == STORE_DOWN)
+        d = load(s, &a, &key, 1);
+    assert_int_equal(d.rc, STORE_OK);
+    assert_true(has(&d, "1:k=v"));
+    assert_int_equal(kv_sendz(killer, on_reply, &g, "CONFIG", "SET", "lua-time-limit", "5000", NULL), 0);
+    WAIT_UNTIL(g.calls == 2);
+    s->ops->close(a.p);
+    kv_free(busy);
+    kv_free(killer);
+    store_free(s);
+}
+
 /* ---- PostgreSQL ---- */
 static char sql[8][256];
 static struct store_pg_table pg_tables[2];
@@ -521,6 +589,8 @@ int main(void)
         cmocka_unit_test(redis_that_lost_everything_is_noticed),
         cmocka_unit_test(redis_scripts_survive_a_flush),
         cmocka_unit_test(redis_away_means_down),
+        cmocka_unit_test(redis_with_a_full_pipe_takes_a_load_whole_or_not_at_all),
+        cmocka_unit_test(redis_that_is_busy_is_asked_again),
         cmocka_unit_test(postgres_rows_and_mark),
         cmocka_unit_test(postgres_cut_connection_comes_back),
     };
