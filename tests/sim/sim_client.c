@@ -259,6 +259,9 @@ void sim_client_go(struct sim_client *c)
 bool sim_client_done(const struct sim_client *c, const char **why)
 {
     *why = c->state != CLIENT_ON ? "is not logged in" : c->old ? "has an old connection" : NULL;
+    const struct sim_link *l = c->link;
+    if (!*why && (l->cut || l->closing || l->edge_done || l->edge->actor.paused_until > c->sim->now))
+        *why = "has a dead connection";
     for (const struct sim_msg *m = c->msgs; m && !*why; m = m->next)
         if (!m->resolved)
             *why = "waits for the outcome of a send";
