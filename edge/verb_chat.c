@@ -46,6 +46,16 @@ static void window_close(struct edge_core *e, struct econn *c, uint64_t seq)
     }
 }
 
+static void accepted(struct edge_core *e, struct econn *c, const struct flight *f)
+{
+    uint8_t ack[PUSH_ACK_MAX];
+    size_t n = push_accepted(f->client_seq, f->msg_id, f->conv, ack);
+    e->out->write(e->ctx, c->index, IM__FRAME_TYPE__MSG_ACK, f->seq_id, slice_of(ack, n), NULL);
+    e->stats.acks++;
+    if (e->out->ack_us)
+        e->out->ack_us(e->ctx, e->now_us - f->read_us);
+}
+
 static void produce(struct edge_core *e, struct econn *c, uint32_t seq_id, const Im__SingleChat *req,
                     struct id16 peer, const char *peer_login)
 {
@@ -78,6 +88,8 @@ static void produce(struct edge_core *e, struct econn *c, uint32_t seq_id, const
     if (!edge_produce(e, c, c->user, &in, &f)) {
         window_close(e, c, req->client_seq);
         edge_error(e, c, seq_id, IM__CODE__BUSY, NULL, 250);
+    } else if (planted("ack-early")) {
+        accepted(e, c, &f);
     }
 }
 
@@ -146,12 +158,7 @@ void verb_chat_sent(struct edge_core *e, struct econn *c, const struct flight *f
 {
     crash_at("edge:reported");
     if (sent == SENT_OK) {
-        uint8_t ack[PUSH_ACK_MAX];
-        size_t n = push_accepted(f->client_seq, f->msg_id, f->conv, ack);
-        e->out->write(e->ctx, c->index, IM__FRAME_TYPE__MSG_ACK, f->seq_id, slice_of(ack, n), NULL);
-        e->stats.acks++;
-        if (e->out->ack_us)
-            e->out->ack_us(e->ctx, e->now_us - f->read_us);
+        accepted(e, c, f);
     } else if (sent == SENT_FAILED) { /* certainly not in the log: may be sent again under the same number */
         window_close(e, c, f->client_seq);
         edge_error(e, c, f->seq_id, IM__CODE__INTERNAL, NULL, 250);

@@ -4,18 +4,29 @@
 
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Both read the environment each time: such builds need not be fast. */
 
 void crash_at(const char *point)
 {
     static _Atomic unsigned long passed;
-    const char *want = getenv("CRASH_AT"); /* read each time: such builds need not be fast */
+    const char *want = getenv("CRASH_AT");
     const char *colon = want ? strrchr(want, ':') : NULL;
     if (!colon || (size_t)(colon - want) != strlen(point) || memcmp(want, point, strlen(point)) != 0)
         return;
-    if (atomic_fetch_add(&passed, 1) + 1 == strtoul(colon + 1, NULL, 10))
+    if (atomic_fetch_add(&passed, 1) + 1 == strtoul(colon + 1, NULL, 10)) {
+        fprintf(stderr, "\ncrash point %s\n", want);
         raise(SIGKILL);
+    }
+}
+
+bool planted(const char *defect)
+{
+    const char *want = getenv("PARLEY_PLANT");
+    return want && strcmp(want, defect) == 0;
 }
 
 #else

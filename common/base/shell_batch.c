@@ -1,4 +1,5 @@
 /* shell_batch.c: fill, plan, load, step, tick. One batch at a time is being planned; stepped ones overlap. */
+#include "common/base/crash.h"
 #include "common/base/log.h"
 #include "common/base/shell_int.h"
 
@@ -59,6 +60,11 @@ void batch_give_up(struct batch *b)
 void batch_done(struct batch *b)
 {
     struct spart *p = b->part;
+    if (planted("commit-early")) {
+        batch_send(b);
+        batch_give_up(b);
+        return;
+    }
     drop_records(b);
     arena_reset(b->arena);
     b->next = p->spare;
@@ -148,7 +154,11 @@ static void load(struct batch *b)
     size_t n = 0;
     for (struct srow *w = b->unloaded; w; w = w->next)
         n++;
-    struct store_key *keys = fx_alloc(&b->fx, (n + 1) * sizeof *keys);
+    if (n > b->n_keys) { /* a repeated load has no more to ask for than the first */
+        b->keys = fx_alloc(&b->fx, n * sizeof *b->keys);
+        b->n_keys = n;
+    }
+    struct store_key *keys = b->keys;
     n = 0;
     for (struct srow *w = b->unloaded; w; w = w->next) {
         const struct srow *r = w->replaced ? NULL : in_flight(p, w->r.table, w->r.key);

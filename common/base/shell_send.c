@@ -1,4 +1,5 @@
 /* shell_send.c: a batch's records to Kafka, in order, and what becomes of them. */
+#include "common/base/crash.h"
 #include "common/base/shell_int.h"
 
 #include <errno.h>
@@ -18,7 +19,7 @@ static void all_acked(struct batch *b)
 static bool my_turn(const struct batch *b)
 {
     for (const struct batch *e = b->part->batches; e && e != b; e = e->next)
-        if (e->unsent)
+        if (e->unsent && !planted("commit-early"))
             return false;
     return true;
 }
@@ -26,6 +27,10 @@ static bool my_turn(const struct batch *b)
 void batch_send(struct batch *b)
 {
     struct spart *p = b->part;
+    if (planted("commit-early") && b->state == BATCH_SENDING) { /* batch_done() sends */
+        b->state = BATCH_ACKED;
+        return;
+    }
     while (b->unsent && !p->failure && my_turn(b)) {
         struct bsend *s = b->unsent;
         s->s.done = on_report;

@@ -1,4 +1,5 @@
 /* Members and the rings of their devices, in memory. */
+#include "common/base/crash.h"
 #include "common/im/conv_private.h"
 #include "proto/record.pb-c.h"
 
@@ -112,6 +113,8 @@ static size_t lower_bound(const struct conv_ring *r, uint64_t client_seq)
 bool conv_ring_lookup(const struct conv_member *m, uint32_t device, uint64_t client_seq,
                       struct conv_outcome *out)
 {
+    if (planted("no-duplicate-check"))
+        return false;
     const struct conv_ring *r = conv_ringed(m, device) ? conv_ring_find(m, device) : NULL;
     if (r) {
         size_t at = lower_bound(r, client_seq);

@@ -47,8 +47,27 @@ static void kills_at_the_nth_passing(void **state)
     assert_int_equal(end_of_child(""), 0);
 }
 
+static void defects_are_there_only_when_asked_for(void **state)
+{
+    (void)state;
+#ifdef PARLEY_CRASH_POINTS
+    const bool there = true;
+#else
+    const bool there = false;
+#endif
+    unsetenv("PARLEY_PLANT");
+    assert_false(planted("x"));
+    setenv("PARLEY_PLANT", "x", 1);
+    assert_int_equal(planted("x"), there);
+    assert_false(planted("xx"));
+    unsetenv("PARLEY_PLANT");
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(kills_at_the_nth_passing)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(kills_at_the_nth_passing),
+        cmocka_unit_test(defects_are_there_only_when_asked_for),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
