@@ -85,7 +85,9 @@ struct batch {
     struct row_index index; /* of keyed rows */
     struct srow *wants, **wants_tail;
     struct row_index wanted;
-    struct srow *unloaded;      /* first want not yet asked for */
+    struct srow *unloaded;  /* first want not yet asked for */
+    struct store_key *keys; /* of the load under way; room for n_keys */
+    size_t n_keys;
     struct srow *unindexed;     /* first row not yet in the index */
     int64_t upto[STORE_TOPICS]; /* next offsets after it */
 };

@@ -507,6 +507,28 @@ static void a_drain_finishes_what_was_stepped(void **state)
     }
 }
 
+/* The store is away for hours, with a batch waiting for its rows: asking again must not cost memory each time. */
+static void asking_again_for_rows_costs_no_memory(void **state)
+{
+    (void)state;
+    struct shell_decl d;
+    struct spart_env env;
+    rng = (struct rng){1};
+    struct spart *p = begin(&d, &env, 0, false);
+    while (!w->load_done)
+        turn(p);
+    size_t before = arena_used(p->loading->arena);
+    for (int i = 0; i < 200; i++) {
+        store_done_fn *done = w->load_done;
+        w->load_done = NULL;
+        done(w->load_ctx, STORE_DOWN);
+        while (!w->load_done)
+            assert_int_equal(loop_turn(loop, 5), 0);
+    }
+    assert_int_equal(arena_used(p->loading->arena), before);
+    end(p);
+}
+
 static void a_stop_puts_what_was_before_it(void **state)
 {
     (void)state;
@@ -637,6 +659,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_schedule_counts_each_record_once),
         cmocka_unit_test(a_drain_finishes_what_was_stepped),
+        cmocka_unit_test(asking_again_for_rows_costs_no_memory),
         cmocka_unit_test(a_stop_puts_what_was_before_it),
         cmocka_unit_test(a_mark_behind_the_commit_halts_without_recovery),
         cmocka_unit_test(recovered_rows_then_quiet_then_loud),
