@@ -128,14 +128,13 @@ static void topics_ready(void *ctx)
                                .ready = producer_ready,
                                .fatal = producer_dead};
     e->producer = kproducer_new(e->run->loop, &k);
-    if (!e->producer || slot_init(&e->slot, e->run->loop, e->run->ready, &e->deploy, e->producer, e->pool,
-                                  e->address, &slot_ops, e)) {
+    if (!e->producer ||
+        slot_init(&e->slot, e->run->loop, e->run->ready, &e->deploy, e->producer, e->address, &slot_ops, e)) {
         daemon_fail(e->run);
         return;
     }
     e->slot_up = true;
     const struct busy_setup b = {.loop = e->run->loop,
-                                 .pool = e->pool,
                                  .deploy = &e->deploy,
                                  .every_ms = e->settings->busy_check_ms,
                                  .max_lag = e->settings->busy_lag};

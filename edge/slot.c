@@ -3,7 +3,6 @@
 
 #include "common/base/log.h"
 #include "common/im/codec.h"
-#include "edge/groups.h"
 #include "edge/slot_int.h"
 
 #include <errno.h>
@@ -102,44 +101,27 @@ static void on_said(struct ksend *send, const struct kreport *r)
 }
 
 /* ---- choosing ---- */
-struct slot_ask { /* the pool's while it runs */
-    struct pool_job job;
-    struct slot *slot; /* NULL: nobody wants to know any more */
-    struct kconf kafka;
-    rd_kafka_t *client;
-    int err;
-    uint32_t n;
-    struct groups_state groups[TOPICS_SLOTS_MAX];
-};
-
-static void ask_free(struct slot_ask *q)
+static bool has_edge(const struct kgroup *g)
 {
-    if (q && q->client)
-        rd_kafka_destroy(q->client);
-    free(q);
-}
-
-static void ask_work(struct pool_job *job)
-{
-    struct slot_ask *q = container_of(job, struct slot_ask, job);
-    if (!q->client)
-        q->client = groups_client(&q->kafka, NULL);
-    q->err = q->client ? groups_look(q->client, q->groups, q->n, ASK_MS) : -ENOMEM;
+    for (size_t i = 0; i < g->n_members && i < KGROUP_MEMBERS; i++)
+        if (strncmp(g->client_ids[i], "parley-edge", 11) == 0)
+            return true;
+    return false;
 }
 
 /* 0: no; 1: free; 2: its holder has left the group, but nobody said so yet. */
-static int fit(const struct slot *s, uint32_t slot, const struct groups_state *g)
+static int fit(const struct slot *s, uint32_t slot, const struct kgroup *g)
 {
     uint64_t epoch;
-    if (g->edge)
+    if (g->err || has_edge(g))
         return 0;
     if (!lease_claimed(s->lease, slot, &epoch) ||
         strcmp(lease_get(s->lease, slot)->holder, s->deploy->instance) == 0)
         return 1;
-    return g->members == 0 ? 2 : 0;
+    return g->n_members == 0 ? 2 : 0;
 }
 
-static void choose(struct slot *s, const struct groups_state *groups, uint32_t n)
+static void choose(struct slot *s, const struct kgroup *groups, uint32_t n)
 {
     bool patient = loop_now_ms(s->loop) - s->since_ms < PATIENCE_MS;
     uint32_t seen = 0, best = 0;
@@ -158,42 +140,26 @@ static void choose(struct slot *s, const struct groups_state *groups, uint32_t n
         pick_again(s, AGAIN_MS, "im.lease cannot be written");
 }
 
-static void ask_done(struct pool_job *job)
+static void on_groups(void *ctx, int err, const struct kgroup *groups, size_t n)
 {
-    struct slot_ask *q = container_of(job, struct slot_ask, job);
-    struct slot *s = q->slot;
-    if (!s) {
-        ask_free(q);
+    struct slot *s = ctx;
+    if (s->state != SLOT_PICK)
         return;
-    }
-    s->asking = false;
-    if (s->state != SLOT_PICK || job->cancelled)
-        return;
-    if (q->err)
+    if (err)
         pick_again(s, AGAIN_MS, "Kafka does not answer about the slots' groups");
     else
-        choose(s, q->groups, q->n);
+        choose(s, groups, (uint32_t)n);
 }
 
 static void pick(struct slot *s)
 {
-    if (s->asking || s->sending || pool_submit(s->pool, &s->ask->job))
-        slot_after(s, AGAIN_MS);
-    else
-        s->asking = true;
-}
-
-static struct slot_ask *ask_new(struct slot *s)
-{
-    struct slot_ask *q = calloc(1, sizeof *q);
+    const char *names[TOPICS_SLOTS_MAX];
     uint32_t n = topics_slots(s->deploy->topics);
-    if (!q)
-        return NULL;
-    *q = (struct slot_ask){.job = {.work = ask_work, .done = ask_done}, .slot = s, .kafka = s->deploy->kafka};
-    q->n = n < TOPICS_SLOTS_MAX ? n : TOPICS_SLOTS_MAX;
-    for (uint32_t i = 0; i < q->n; i++)
-        q->groups[i].name = topics_group(s->deploy->topics, GROUP_SLOT0 + i);
-    return q;
+    n = n < TOPICS_SLOTS_MAX ? n : TOPICS_SLOTS_MAX;
+    for (uint32_t i = 0; i < n; i++)
+        names[i] = topics_group(s->deploy->topics, GROUP_SLOT0 + i);
+    if (s->sending || kgroups_describe(s->groups, names, n, on_groups, s))
+        slot_after(s, AGAIN_MS);
 }
 
 void slot_start_over(struct slot *s, int64_t after_ms)
@@ -259,15 +225,13 @@ static void on_view_error(void *ctx, bool fatal, const char *reason)
 }
 
 int slot_init(struct slot *s, struct loop *loop, struct ready *ready, const struct deploy *deploy,
-              struct kproducer *producer, struct pool *pool, const char *address, const struct slot_ops *ops,
-              void *ctx)
+              struct kproducer *producer, const char *address, const struct slot_ops *ops, void *ctx)
 {
     *s = (struct slot){.loop = loop,
                        .ready = ready,
                        .deploy = deploy,
                        .address = address,
                        .producer = producer,
-                       .pool = pool,
                        .ops = ops,
                        .ctx = ctx,
                        .state = SLOT_VIEW,
@@ -287,8 +251,8 @@ int slot_init(struct slot *s, struct loop *loop, struct ready *ready, const stru
                            .caught_up = on_caught_up,
                            .error = on_view_error};
     s->lease = lease_new(topics_slots(deploy->topics));
-    s->ask = ask_new(s);
-    int rc = s->lease && s->ask ? 0 : -ENOMEM;
+    s->groups = kgroups_new(loop, &deploy->kafka, NULL, ASK_MS);
+    int rc = s->lease && s->groups ? 0 : -ENOMEM;
     if (rc == 0 && !(s->view = kview_new(loop, &v)))
         rc = -ENOMEM;
     if (rc)
@@ -306,13 +270,10 @@ void slot_release(struct slot *s)
     s->state = SLOT_OFF;
     kconsumer_free(s->consumer);
     kview_free(s->view);
-    if (s->asking)
-        s->ask->slot = NULL; /* frees itself when the pool is done with it */
-    else
-        ask_free(s->ask);
+    kgroups_free(s->groups);
     lease_free(s->lease);
     s->consumer = NULL;
     s->view = NULL;
-    s->ask = NULL;
+    s->groups = NULL;
     s->lease = NULL;
 }

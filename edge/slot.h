@@ -11,9 +11,9 @@
 
 #include "common/base/backoff.h"
 #include "common/base/kconsumer.h"
+#include "common/base/kgroups.h"
 #include "common/base/kproducer.h"
 #include "common/base/kview.h"
-#include "common/base/pool.h"
 #include "common/base/ready.h"
 #include "common/im/deploy.h"
 #include "common/im/lease.h"
@@ -52,13 +52,12 @@ struct slot { /* visible for edge.c and tests; change it only through the functi
     enum slot_state state;
     struct lease *lease;
     struct kview *view;
-    struct pool *pool;
-    struct slot_ask *ask; /* the pool's while it runs */
+    struct kgroups *groups;
     struct kconsumer *consumer;
     uint32_t slot;
     int64_t epoch, committed; /* committed: as the group says */
     int64_t to_commit;        /* a commit to repeat; -1: none */
-    bool committing, commit_again, paused, asking, sending;
+    bool committing, commit_again, paused, sending;
     uint16_t input;
     struct timer timer, commit_timer;
     struct loop_job closing;
@@ -68,10 +67,9 @@ struct slot { /* visible for edge.c and tests; change it only through the functi
     struct ksend send;
 };
 
-/* The producer must outlive it; the pool is freed after slot_release(). -errno. */
+/* The producer must outlive it. -errno. */
 int MUST_CHECK slot_init(struct slot *, struct loop *, struct ready *, const struct deploy *,
-                         struct kproducer *, struct pool *, const char *address, const struct slot_ops *,
-                         void *ctx);
+                         struct kproducer *, const char *address, const struct slot_ops *, void *ctx);
 void slot_release(struct slot *); /* frees; leaves the group without ceremony when it is still in it */
 void slot_commit(struct slot *, int64_t next);
 void slot_resume(struct slot *);

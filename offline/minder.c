@@ -1,7 +1,7 @@
 #include "offline/minder.h"
 
-#include "common/base/kadmin.h"
 #include "common/base/kconsumer.h"
+#include "common/base/kgroups.h"
 #include "common/base/kproducer.h"
 #include "common/base/log.h"
 #include "offline/minder_core.h"
@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define ADMIN_MS 2000
+#define ASK_MS 2000
 
 struct held { /* a slot we joined */
     struct minder *m;
@@ -30,7 +30,7 @@ struct minder {
     struct daemon_run *run;
     const struct deploy *deploy;
     struct minder_core *core;
-    struct kadmin *admin;
+    struct kgroups *asker;
     struct kproducer *producer;
     struct held *held; /* by slot */
     uint32_t n_slots;
@@ -39,7 +39,6 @@ struct minder {
     struct report *refused; /* sends that the producer did not take */
     const char **groups;    /* of the description under way */
     uint32_t *described;    /* their slots */
-    bool describing;
     void (*drained)(void *ctx);
     void *ctx;
 };
@@ -237,17 +236,16 @@ static void later(struct minder *m)
     loop_defer(m->run->loop, &m->job, work);
 }
 
-static enum minder_group judge(const struct kadmin_group *g)
+static enum minder_group judge(const struct kgroup *g)
 {
     if (g->err || g->state == KGROUP_UNKNOWN || g->state == KGROUP_REBALANCING)
         return MINDER_UNKNOWN;
     return g->n_members ? MINDER_MEMBERS : MINDER_EMPTY;
 }
 
-static void on_groups(void *ctx, int err, const struct kadmin_group *groups, size_t n)
+static void on_groups(void *ctx, int err, const struct kgroup *groups, size_t n)
 {
     struct minder *m = ctx;
-    m->describing = false;
     if (err)
         log_warn("cannot see who holds the slots", log_err(err));
     for (size_t i = 0; i < n; i++)
@@ -260,7 +258,7 @@ static void on_poll(struct timer *t)
     size_t n = 0;
     loop_timer_start(m->run->loop, &m->poll, MINDER_POLL_MS);
     minder_tick(m->core, now(m));
-    if (m->describing)
+    if (kgroups_busy(m->asker)) /* `described` is its */
         return;
     for (uint32_t i = 0; i < m->n_slots; i++) {
         if (!minder_watches(m->core, i))
@@ -268,7 +266,9 @@ static void on_poll(struct timer *t)
         m->described[n] = i;
         m->groups[n++] = topics_group(m->deploy->topics, GROUP_SLOT0 + i);
     }
-    m->describing = n && kadmin_describe_groups(m->admin, m->groups, n, on_groups, m) == 0;
+    int rc = n ? kgroups_describe(m->asker, m->groups, n, on_groups, m) : 0;
+    if (rc)
+        log_warn("cannot ask who holds the slots", log_err(rc));
 }
 
 static void on_fatal(void *ctx, int code, const char *reason)
@@ -307,10 +307,9 @@ struct minder *minder_new(struct daemon_run *run, const struct deploy *d, const 
     m->groups = calloc(m->n_slots, sizeof *m->groups);
     m->described = calloc(m->n_slots, sizeof *m->described);
     m->core = minder_core_new(&conf);
-    m->admin = kadmin_new(&d->kafka, ADMIN_MS);
+    m->asker = kgroups_new(run->loop, &d->kafka, NULL, ASK_MS);
     m->producer = kproducer_new(run->loop, &producer);
-    if (!m->held || !m->groups || !m->described || !m->core || !m->admin || !m->producer ||
-        kadmin_attach(m->admin, run->loop)) {
+    if (!m->held || !m->groups || !m->described || !m->core || !m->asker || !m->producer) {
         log_error("cannot start minding slots");
         minder_free(m);
         return NULL;
@@ -353,7 +352,7 @@ void minder_free(struct minder *m)
         m->refused = r->next;
         free(r);
     }
-    kadmin_free(m->admin);
+    kgroups_free(m->asker);
     minder_core_free(m->core);
     free(m->described);
     free(m->groups);

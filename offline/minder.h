@@ -1,6 +1,6 @@
 /* minder.h: the minder's hands: groups described, slots joined and read, records written (minder_core.h decides).
  *
- * One Kafka consumer per minded slot, one producer, one admin client. Loop thread only. */
+ * One Kafka consumer per minded slot, one producer, one client that asks about groups. Loop thread only. */
 #ifndef PARLEY_OFFLINE_MINDER_H
 #define PARLEY_OFFLINE_MINDER_H
 

@@ -17,13 +17,14 @@ struct work {
 };
 
 static size_t configs(const struct work *w, const struct topic *t, char retention[32],
-                      struct kadmin_config out[6])
+                      struct kadmin_config out[7])
 {
     size_t n = 0;
     snprintf(retention, 32, "%" PRId64, t->retention_ms);
     out[n++] = (struct kadmin_config){"cleanup.policy", t->compact ? "compact" : "delete"};
     out[n++] = (struct kadmin_config){"retention.ms", retention};
     out[n++] = (struct kadmin_config){"retention.bytes", "-1"};
+    out[n++] = (struct kadmin_config){"max.message.bytes", KCONF_BATCH_MAX};
     out[n++] = (struct kadmin_config){"message.timestamp.type", "LogAppendTime"};
     if (w->replication >= 3) {
         out[n++] = (struct kadmin_config){"min.insync.replicas", "2"};
@@ -45,7 +46,7 @@ static void wrong(struct work *w, const char *name, const char *what, const char
 static void check_settings(struct work *w, const struct topic *t)
 {
     char value[64], want[32], what[200];
-    struct kadmin_config c[6];
+    struct kadmin_config c[7];
     size_t n = configs(w, t, want, c);
     for (size_t i = 0; i < n; i++) {
         if (kadmin_topic_config(w->c->admin, t->name, c[i].name, value, sizeof value) ||
@@ -73,7 +74,7 @@ static bool right_count(struct work *w, const struct topic *t, int32_t have)
 static int make(struct work *w, const struct topic *t, bool *fresh)
 {
     char retention[32];
-    struct kadmin_config c[6];
+    struct kadmin_config c[7];
     int32_t have = 0;
     int rc = ctl_partitions(w->c, t, &have);
     *fresh = rc == -ENOENT;

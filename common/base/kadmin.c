@@ -1,15 +1,19 @@
-/* kadmin.c: the blocking calls wait on a queue of their own; the loop's answers arrive on another. */
 #include "common/base/kadmin.h"
 #include "common/base/clock.h"
-#include "common/base/kadmin_int.h"
 #include "common/base/log.h"
-#include "common/base/loop.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 
-int kadmin_fail(struct kadmin *a, rd_kafka_resp_err_t err, const char *why)
+struct kadmin {
+    rd_kafka_t *rk;
+    rd_kafka_queue_t *queue; /* answers */
+    int timeout_ms;
+    char why[256];
+};
+
+static int fail(struct kadmin *a, rd_kafka_resp_err_t err, const char *why)
 {
     snprintf(a->why, sizeof a->why, "%s", why && *why ? why : rd_kafka_err2str(err));
     return kconf_errno(err);
@@ -39,7 +43,6 @@ void kadmin_free(struct kadmin *a)
 {
     if (!a)
         return;
-    kadmin_detach(a);
     rd_kafka_queue_destroy(a->queue);
     rd_kafka_destroy(a->rk);
     free(a);
@@ -50,7 +53,7 @@ const char *kadmin_error(const struct kadmin *a)
     return a->why;
 }
 
-rd_kafka_AdminOptions_t *kadmin_options(struct kadmin *a, rd_kafka_admin_op_t op)
+static rd_kafka_AdminOptions_t *options(struct kadmin *a, rd_kafka_admin_op_t op)
 {
     char why[128];
     rd_kafka_AdminOptions_t *o = rd_kafka_AdminOptions_new(a->rk, op);
@@ -66,9 +69,9 @@ static rd_kafka_event_t *await(struct kadmin *a, int *rc)
     rd_kafka_event_t *ev = rd_kafka_queue_poll(a->queue, a->timeout_ms + 1000);
     *rc = 0;
     if (!ev) {
-        *rc = kadmin_fail(a, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL);
+        *rc = fail(a, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL);
     } else if (rd_kafka_event_error(ev)) {
-        *rc = kadmin_fail(a, rd_kafka_event_error(ev), rd_kafka_event_error_string(ev));
+        *rc = fail(a, rd_kafka_event_error(ev), rd_kafka_event_error_string(ev));
         rd_kafka_event_destroy(ev);
         ev = NULL;
     }
@@ -81,7 +84,7 @@ int kadmin_brokers(struct kadmin *a, int *count)
     const rd_kafka_metadata_t *md;
     rd_kafka_resp_err_t err = rd_kafka_metadata(a->rk, 0, NULL, &md, a->timeout_ms);
     if (err)
-        return kadmin_fail(a, err, NULL);
+        return fail(a, err, NULL);
     *count = md->broker_cnt;
     rd_kafka_metadata_destroy(md);
     return *count > 0 ? 0 : -EAGAIN;
@@ -97,7 +100,7 @@ int kadmin_cluster_id(struct kadmin *a, char *out, size_t n)
 {
     char *id = rd_kafka_clusterid(a->rk, a->timeout_ms);
     if (!id)
-        return kadmin_fail(a, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL);
+        return fail(a, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL);
     snprintf(out, n, "%s", id);
     rd_kafka_mem_free(a->rk, id);
     return 0;
@@ -108,8 +111,7 @@ static int topic_result(struct kadmin *a, const rd_kafka_topic_result_t **r, siz
 {
     for (size_t i = 0; i < n; i++)
         if (rd_kafka_topic_result_error(r[i]))
-            return kadmin_fail(a, rd_kafka_topic_result_error(r[i]),
-                               rd_kafka_topic_result_error_string(r[i]));
+            return fail(a, rd_kafka_topic_result_error(r[i]), rd_kafka_topic_result_error_string(r[i]));
     return 0;
 }
 
@@ -132,10 +134,10 @@ int kadmin_create_topic(struct kadmin *a, const char *name, int32_t partitions, 
     rd_kafka_NewTopic_t *t =
         rd_kafka_NewTopic_new(name, partitions, replication ? replication : -1, why, sizeof why);
     if (!t)
-        return kadmin_fail(a, RD_KAFKA_RESP_ERR__INVALID_ARG, why);
+        return fail(a, RD_KAFKA_RESP_ERR__INVALID_ARG, why);
     for (size_t i = 0; i < n; i++)
         rd_kafka_NewTopic_set_config(t, configs[i].name, configs[i].value);
-    rd_kafka_AdminOptions_t *o = kadmin_options(a, RD_KAFKA_ADMIN_OP_CREATETOPICS);
+    rd_kafka_AdminOptions_t *o = options(a, RD_KAFKA_ADMIN_OP_CREATETOPICS);
     rd_kafka_CreateTopics(a->rk, &t, 1, o, a->queue);
     rd_kafka_AdminOptions_destroy(o);
     rd_kafka_NewTopic_destroy(t);
@@ -155,7 +157,7 @@ int kadmin_delete_topic(struct kadmin *a, const char *name)
     int rc;
     size_t cnt;
     rd_kafka_DeleteTopic_t *t = rd_kafka_DeleteTopic_new(name);
-    rd_kafka_AdminOptions_t *o = kadmin_options(a, RD_KAFKA_ADMIN_OP_DELETETOPICS);
+    rd_kafka_AdminOptions_t *o = options(a, RD_KAFKA_ADMIN_OP_DELETETOPICS);
     rd_kafka_DeleteTopics(a->rk, &t, 1, o, a->queue);
     rd_kafka_AdminOptions_destroy(o);
     rd_kafka_DeleteTopic_destroy(t);
@@ -175,17 +177,17 @@ int kadmin_partitions(struct kadmin *a, const char *name, int32_t *count)
     const rd_kafka_metadata_t *md;
     rd_kafka_resp_err_t err = rd_kafka_metadata(a->rk, 1, NULL, &md, a->timeout_ms);
     if (err)
-        return kadmin_fail(a, err, NULL);
+        return fail(a, err, NULL);
     int rc = -ENOENT;
     for (int i = 0; i < md->topic_cnt; i++) {
         if (strcmp(md->topics[i].topic, name))
             continue;
-        rc = md->topics[i].err ? kadmin_fail(a, md->topics[i].err, NULL) : 0;
+        rc = md->topics[i].err ? fail(a, md->topics[i].err, NULL) : 0;
         if (!rc)
             *count = md->topics[i].partition_cnt;
     }
     rd_kafka_metadata_destroy(md);
-    return rc == -ENOENT ? kadmin_fail(a, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, NULL) : rc;
+    return rc == -ENOENT ? fail(a, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, NULL) : rc;
 }
 
 static int copy_config(struct kadmin *a, rd_kafka_event_t *ev, const char *key, char *out, size_t n)
@@ -196,8 +198,7 @@ static int copy_config(struct kadmin *a, rd_kafka_event_t *ev, const char *key, 
     if (!n_res)
         return -ENOENT;
     if (rd_kafka_ConfigResource_error(res[0]))
-        return kadmin_fail(a, rd_kafka_ConfigResource_error(res[0]),
-                           rd_kafka_ConfigResource_error_string(res[0]));
+        return fail(a, rd_kafka_ConfigResource_error(res[0]), rd_kafka_ConfigResource_error_string(res[0]));
     const rd_kafka_ConfigEntry_t **ent = rd_kafka_ConfigResource_configs(res[0], &n_ent);
     for (size_t i = 0; i < n_ent; i++) {
         const char *value = rd_kafka_ConfigEntry_value(ent[i]);
@@ -206,14 +207,14 @@ static int copy_config(struct kadmin *a, rd_kafka_event_t *ev, const char *key, 
         snprintf(out, n, "%s", value);
         return 0;
     }
-    return kadmin_fail(a, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, "no such topic setting");
+    return fail(a, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, "no such topic setting");
 }
 
 int kadmin_topic_config(struct kadmin *a, const char *name, const char *key, char *out, size_t n)
 {
     int rc;
     rd_kafka_ConfigResource_t *r = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, name);
-    rd_kafka_AdminOptions_t *o = kadmin_options(a, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
+    rd_kafka_AdminOptions_t *o = options(a, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
     rd_kafka_DescribeConfigs(a->rk, &r, 1, o, a->queue);
     rd_kafka_AdminOptions_destroy(o);
     rd_kafka_ConfigResource_destroy(r);
@@ -228,7 +229,7 @@ int kadmin_topic_config(struct kadmin *a, const char *name, const char *key, cha
 int kadmin_watermarks(struct kadmin *a, const char *topic, int32_t part, int64_t *low, int64_t *high)
 {
     rd_kafka_resp_err_t err = rd_kafka_query_watermark_offsets(a->rk, topic, part, low, high, a->timeout_ms);
-    return err ? kadmin_fail(a, err, NULL) : 0;
+    return err ? fail(a, err, NULL) : 0;
 }
 
 /* ---- group offsets ---- */
@@ -239,11 +240,11 @@ static int group_list(struct kadmin *a, const rd_kafka_group_result_t **g, size_
         return -EIO;
     const rd_kafka_error_t *e = rd_kafka_group_result_error(g[0]);
     if (e)
-        return kadmin_fail(a, rd_kafka_error_code(e), rd_kafka_error_string(e));
+        return fail(a, rd_kafka_error_code(e), rd_kafka_error_string(e));
     const rd_kafka_topic_partition_list_t *l = rd_kafka_group_result_partitions(g[0]);
     for (int i = 0; l && i < l->cnt; i++) {
         if (l->elems[i].err)
-            return kadmin_fail(a, l->elems[i].err, NULL);
+            return fail(a, l->elems[i].err, NULL);
         if (offsets && l->elems[i].partition < n)
             offsets[l->elems[i].partition] = l->elems[i].offset < 0 ? -1 : l->elems[i].offset;
     }
@@ -258,7 +259,7 @@ int kadmin_group_offsets(struct kadmin *a, const char *group, const char *topic,
     for (int32_t p = 0; p < n; p++)
         rd_kafka_topic_partition_list_add(l, topic, p);
     rd_kafka_ListConsumerGroupOffsets_t *req = rd_kafka_ListConsumerGroupOffsets_new(group, l);
-    rd_kafka_AdminOptions_t *o = kadmin_options(a, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
+    rd_kafka_AdminOptions_t *o = options(a, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
     rd_kafka_ListConsumerGroupOffsets(a->rk, &req, 1, o, a->queue);
     rd_kafka_AdminOptions_destroy(o);
     rd_kafka_ListConsumerGroupOffsets_destroy(req);
@@ -285,7 +286,7 @@ int kadmin_commit_offsets(struct kadmin *a, const char *group, const char *topic
         if (offsets[p] >= 0)
             rd_kafka_topic_partition_list_add(l, topic, p)->offset = offsets[p];
     rd_kafka_AlterConsumerGroupOffsets_t *req = rd_kafka_AlterConsumerGroupOffsets_new(group, l);
-    rd_kafka_AdminOptions_t *o = kadmin_options(a, RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS);
+    rd_kafka_AdminOptions_t *o = options(a, RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS);
     rd_kafka_AlterConsumerGroupOffsets(a->rk, &req, 1, o, a->queue);
     rd_kafka_AdminOptions_destroy(o);
     rd_kafka_AlterConsumerGroupOffsets_destroy(req);

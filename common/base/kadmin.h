@@ -1,8 +1,7 @@
-/* kadmin.h: topics, groups, offsets, watermarks.
+/* kadmin.h: topics, offsets, watermarks.
  *
- * The plain calls block up to their time-out: for tools and for start-up only. kadmin_describe_groups works
- * on the loop. All return 0 or a negative errno; kadmin_error() then says why in words (valid until the next
- * call).
+ * All calls block up to their time-out: for tools and for start-up only. They return 0 or a negative errno;
+ * kadmin_error() then says why in words (valid until the next call).
  */
 #ifndef PARLEY_BASE_KADMIN_H
 #define PARLEY_BASE_KADMIN_H
@@ -11,11 +10,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct loop;
 struct kadmin;
 
 struct kadmin *kadmin_new(const struct kconf *, int timeout_ms);
-void kadmin_free(struct kadmin *); /* not from inside a callback; pending requests get no answer */
+void kadmin_free(struct kadmin *);
 const char *kadmin_error(const struct kadmin *);
 
 struct kadmin_config { /* "retention.ms", "604800000" */
@@ -35,30 +33,13 @@ int kadmin_partitions(struct kadmin *, const char *name, int32_t *count); /* -EN
 int kadmin_topic_config(struct kadmin *, const char *name, const char *key, char *out, size_t n);
 int kadmin_watermarks(struct kadmin *, const char *topic, int32_t part, int64_t *low, int64_t *high);
 
+/* ---- a group's offsets: for tools only. librdkafka aborts the process when the broker dies under one of these (its
+ * issue 4605); processes that run on use kgroups.h. ---- */
+
 /* offsets[p] for p < n; -1 where nothing is committed. */
 int kadmin_group_offsets(struct kadmin *, const char *group, const char *topic, int64_t *offsets, int32_t n);
 /* Only while the group has no members: -EBUSY otherwise. offsets[p] < 0: leave that one. */
 int kadmin_commit_offsets(struct kadmin *, const char *group, const char *topic, const int64_t *offsets,
                           int32_t n);
-
-struct kadmin_member {
-    char client_id[64], member_id[128];
-};
-enum kadmin_state { KGROUP_UNKNOWN, KGROUP_EMPTY, KGROUP_DEAD, KGROUP_STABLE, KGROUP_REBALANCING };
-struct kadmin_group {
-    const char *group;
-    int err;                 /* 0 or negative errno: then the rest is not valid */
-    enum kadmin_state state; /* DEAD: does not exist, or never had members */
-    size_t n_members;
-    struct kadmin_member members[8]; /* the first eight */
-};
-int kadmin_describe_group(struct kadmin *, const char *group, struct kadmin_group *out);
-
-/* ---- on the loop ---- */
-int kadmin_attach(struct kadmin *, struct loop *); /* once; results then arrive on the loop */
-/* Called once per request with all groups in the order asked for, or err < 0 and n == 0. */
-typedef void kadmin_groups_fn(void *ctx, int err, const struct kadmin_group *, size_t n);
-int kadmin_describe_groups(struct kadmin *, const char *const *groups, size_t n, kadmin_groups_fn *,
-                           void *ctx);
 
 #endif

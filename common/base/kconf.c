@@ -60,6 +60,7 @@ rd_kafka_conf_t *kconf_build(const struct kconf *kc, const char *const *defaults
     bool ok = set(conf, "bootstrap.servers", kc->bootstrap, false) &&
               set(conf, "client.id", kc->client_id ? kc->client_id : "parley", false) &&
               set(conf, "socket.nagle.disable", "true", false) &&
+              set(conf, "message.max.bytes", KCONF_RECORD_MAX, false) &&
               set(conf, "reconnect.backoff.ms", "50", false) &&
               set(conf, "reconnect.backoff.max.ms", "1000", false) &&
               set(conf, "log.connection.close", "false", false);

@@ -17,6 +17,11 @@ struct kconf {
         *properties; /* object: any librdkafka property, last word; may be NULL. Unknown: a warning */
 };
 
+/* The largest record that producers take, and the largest batch that topics do: a frame of 1 MiB with what is said
+ * about it in records. Brokers need no setting of their own, the topic's counts. */
+#define KCONF_RECORD_MAX "2000000"
+#define KCONF_BATCH_MAX  "2097152" /* max.message.bytes */
+
 /* A topic of the deployment; its index in the process's table is the `topic` of struct record and of fx_send.
  */
 struct ktopic {

@@ -92,18 +92,12 @@ static bool serve_events(struct kconsumer *c, const bool *dead)
 {
     rd_kafka_event_t *ev;
     while (!*dead && (ev = rd_kafka_queue_poll(c->events, 0))) {
-        switch (rd_kafka_event_type(ev)) {
-        case RD_KAFKA_EVENT_OFFSET_COMMIT:
+        if (rd_kafka_event_type(ev) == RD_KAFKA_EVENT_OFFSET_COMMIT)
             kc_commit_done(ev);
-            break;
-        case RD_KAFKA_EVENT_LISTCONSUMERGROUPOFFSETS_RESULT:
-            kc_lookup_done(c, ev);
-            break;
-        default:
-            break;
-        }
         rd_kafka_event_destroy(ev);
     }
+    if (!*dead)
+        kc_lookup_serve(c);
     return !*dead;
 }
 
@@ -225,6 +219,8 @@ struct kconsumer *kconsumer_new(struct loop *loop, const struct kconsumer_conf *
     if (!(c->rk = make_client(c)) || loop_waker_init(loop, &c->waker, on_wake) < 0)
         goto fail;
     c->waker_up = true;
+    if (!(c->lookup = kc_ask_new(c->rk, &c->waker)))
+        goto fail;
     c->events = rd_kafka_queue_new(c->rk);
     c->group_queue = rd_kafka_queue_get_consumer(c->rk);
     rd_kafka_queue_io_event_enable(c->events, loop_waker_fd(&c->waker), &one, sizeof one);
@@ -238,17 +234,43 @@ fail:
     return NULL;
 }
 
-void kconsumer_close(struct kconsumer *c, void (*closed)(void *), void *ctx)
+/* Not from inside a rebalance: librdkafka would wait for its end for ever. */
+static void on_leave(struct loop_job *job)
 {
+    struct kconsumer *c = container_of(job, struct kconsumer, leave);
     c->closing = true;
-    c->closed = closed;
-    c->closed_ctx = ctx;
     rd_kafka_error_t *e = rd_kafka_consumer_close_queue(c->rk, c->group_queue);
     if (e) {
         log_warn("kafka close", log_str("why", rd_kafka_error_string(e)));
         rd_kafka_error_destroy(e);
     }
     loop_timer_start(c->loop, &c->keep_alive, 1);
+}
+
+void kconsumer_close(struct kconsumer *c, void (*closed)(void *), void *ctx)
+{
+    c->closed = closed;
+    c->closed_ctx = ctx;
+    if (!c->closing)
+        loop_defer(c->loop, &c->leave, on_leave);
+}
+
+/* A question under way keeps the client; nothing of it may find its way here any more. */
+static void end_client(struct kconsumer *c)
+{
+    bool flags = !(c->closing && rd_kafka_consumer_closed(c->rk)) && !c->fatal;
+    if (c->group_queue) {
+        rd_kafka_queue_io_event_enable(c->group_queue, -1, NULL, 0);
+        rd_kafka_queue_destroy(c->group_queue);
+    }
+    if (c->events) {
+        rd_kafka_queue_io_event_enable(c->events, -1, NULL, 0);
+        rd_kafka_queue_destroy(c->events);
+    }
+    if (c->lookup)
+        kask_drop(&c->lookup->ask, flags ? RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE : 0);
+    else
+        rd_kafka_destroy_flags(c->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 }
 
 void kconsumer_free(struct kconsumer *c)
@@ -261,17 +283,12 @@ void kconsumer_free(struct kconsumer *c)
         kc_clear_parts(c);
         loop_timer_stop(c->loop, &c->keep_alive);
         loop_timer_stop(c->loop, &c->retry);
+        loop_cancel(c->loop, &c->leave);
     }
     while (c->commits)
         kc_commit_end(c->commits, -ESTALE);
-    if (c->group_queue)
-        rd_kafka_queue_destroy(c->group_queue);
-    if (c->events)
-        rd_kafka_queue_destroy(c->events);
-    if (c->rk && !(c->closing && rd_kafka_consumer_closed(c->rk)) && !c->fatal)
-        rd_kafka_destroy_flags(c->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-    else if (c->rk)
-        rd_kafka_destroy(c->rk);
+    if (c->rk)
+        end_client(c);
     if (c->waker_up)
         loop_waker_release(c->loop, &c->waker);
     free(c->member);

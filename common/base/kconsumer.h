@@ -70,8 +70,8 @@ struct kconsumer_conf {
 void kmsg_free(struct kmsg *);
 
 struct kconsumer *kconsumer_new(struct loop *, const struct kconsumer_conf *);
-/* Leaves the group: `revoked` (answer it as always) or `lost` come first, then closed() once. Then free it.
- */
+/* Leaves the group, from inside a callback too: `revoked` (answer it as always) or `lost` come first, then closed()
+ * once. Then free it. */
 void kconsumer_close(struct kconsumer *, void (*closed)(void *ctx), void *ctx);
 /* Without a close before: vanishes like a crash, the group notices after session_ms. Commits in flight get no
  * answer; kept messages must have been freed. */

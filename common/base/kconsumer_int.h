@@ -8,6 +8,7 @@
 #ifndef PARLEY_BASE_KCONSUMER_INT_H
 #define PARLEY_BASE_KCONSUMER_INT_H
 
+#include "common/base/kask.h"
 #include "common/base/kconsumer.h"
 #include "common/base/loop.h"
 
@@ -28,13 +29,21 @@ struct kc_commit {
     void *ctx;
 };
 
+struct kc_ask { /* committed offsets; the client is shared with its thread and outlives the consumer if it must */
+    struct kask ask;
+    uint64_t epoch; /* of the assignment that it is about */
+    rd_kafka_topic_partition_list_t *list;
+    rd_kafka_resp_err_t err;
+};
+
 struct kconsumer {
     struct loop *loop;
     struct kconsumer_conf conf;
     rd_kafka_t *rk;
     rd_kafka_queue_t *events, *group_queue;
     struct loop_waker waker;
-    struct loop_job apply;
+    struct loop_job apply, leave;
+    struct kc_ask *lookup;
     struct timer keep_alive, retry;
     enum kc_state state;
     uint64_t epoch; /* of the assignment: answers to older questions are dropped */
@@ -60,9 +69,10 @@ typedef void kc_parts_fn(void *, const struct kpart *, size_t);
 int kc_topic_index(const struct kconsumer *, const char *name);
 void kc_tell(struct kconsumer *, kc_parts_fn *);
 void kc_tell_error(struct kconsumer *, enum kconsumer_error, const char *why);
+struct kc_ask *kc_ask_new(rd_kafka_t *, struct loop_waker *);
 void kc_lookup(struct kconsumer *);
 void kc_lookup_again(struct timer *);
-void kc_lookup_done(struct kconsumer *, rd_kafka_event_t *);
+void kc_lookup_serve(struct kconsumer *);
 void kc_commit_done(rd_kafka_event_t *);
 void kc_commit_end(struct kc_commit *, int rc);
 

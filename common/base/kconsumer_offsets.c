@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LOOKUP_MS       5000
 #define LOOKUP_RETRY_MS 250
 
 int kc_topic_index(const struct kconsumer *c, const char *name)
@@ -34,22 +35,42 @@ void kc_tell_error(struct kconsumer *c, enum kconsumer_error kind, const char *w
 }
 
 /* ---- committed offsets, asked at each assignment ---- */
+static void ask_work(struct kask *ask)
+{
+    struct kc_ask *q = container_of(ask, struct kc_ask, ask);
+    q->err = rd_kafka_committed(ask->rk, q->list, LOOKUP_MS);
+}
+
+static void ask_release(struct kask *ask)
+{
+    struct kc_ask *q = container_of(ask, struct kc_ask, ask);
+    if (q->list)
+        rd_kafka_topic_partition_list_destroy(q->list);
+    free(q);
+}
+
+struct kc_ask *kc_ask_new(rd_kafka_t *rk, struct loop_waker *waker)
+{
+    struct kc_ask *q = calloc(1, sizeof *q);
+    if (q)
+        kask_init(&q->ask, rk, waker, ask_work, ask_release);
+    return q;
+}
+
 void kc_lookup(struct kconsumer *c)
 {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)c->n_parts);
+    struct kc_ask *q = c->lookup;
+    if (kask_busy(&q->ask))
+        return; /* about an earlier assignment: its answer asks again */
+    if (q->list)
+        rd_kafka_topic_partition_list_destroy(q->list);
+    q->list = rd_kafka_topic_partition_list_new((int)c->n_parts);
     for (size_t i = 0; i < c->n_parts; i++)
-        rd_kafka_topic_partition_list_add(list, c->conf.topics[c->parts[i].id.topic].name,
+        rd_kafka_topic_partition_list_add(q->list, c->conf.topics[c->parts[i].id.topic].name,
                                           c->parts[i].id.part);
-    rd_kafka_ListConsumerGroupOffsets_t *req = rd_kafka_ListConsumerGroupOffsets_new(c->conf.group, list);
-    rd_kafka_AdminOptions_t *opt =
-        rd_kafka_AdminOptions_new(c->rk, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
-    char why[128];
-    rd_kafka_AdminOptions_set_request_timeout(opt, 5000, why, sizeof why);
-    rd_kafka_AdminOptions_set_opaque(opt, (void *)(uintptr_t)c->epoch);
-    rd_kafka_ListConsumerGroupOffsets(c->rk, &req, 1, opt, c->events);
-    rd_kafka_AdminOptions_destroy(opt);
-    rd_kafka_ListConsumerGroupOffsets_destroy(req);
-    rd_kafka_topic_partition_list_destroy(list);
+    q->epoch = c->epoch;
+    if (kask_start(&q->ask))
+        loop_timer_start(c->loop, &c->retry, LOOKUP_RETRY_MS);
 }
 
 void kc_lookup_again(struct timer *t)
@@ -59,22 +80,11 @@ void kc_lookup_again(struct timer *t)
         kc_lookup(c);
 }
 
-static rd_kafka_resp_err_t note_committed(struct kconsumer *c, rd_kafka_event_t *ev)
+static rd_kafka_resp_err_t note_committed(struct kconsumer *c)
 {
-    rd_kafka_resp_err_t err = rd_kafka_event_error(ev);
-    if (err)
-        return err;
-    size_t n = 0;
-    const rd_kafka_group_result_t **groups = rd_kafka_ListConsumerGroupOffsets_result_groups(
-        rd_kafka_event_ListConsumerGroupOffsets_result(ev), &n);
-    if (n != 1)
-        return RD_KAFKA_RESP_ERR__FAIL;
-    const rd_kafka_error_t *e = rd_kafka_group_result_error(groups[0]);
-    if (e)
-        return rd_kafka_error_code(e);
-    const rd_kafka_topic_partition_list_t *list = rd_kafka_group_result_partitions(groups[0]);
-    for (int i = 0; list && i < list->cnt; i++) {
-        const rd_kafka_topic_partition_t *tp = &list->elems[i];
+    const struct kc_ask *q = c->lookup;
+    for (int i = 0; !q->err && i < q->list->cnt; i++) {
+        const rd_kafka_topic_partition_t *tp = &q->list->elems[i];
         if (tp->err)
             return tp->err;
         int topic = kc_topic_index(c, tp->topic);
@@ -82,14 +92,18 @@ static rd_kafka_resp_err_t note_committed(struct kconsumer *c, rd_kafka_event_t 
         if (p)
             p->id.offset = tp->offset < 0 ? -1 : tp->offset;
     }
-    return RD_KAFKA_RESP_ERR_NO_ERROR;
+    return q->err;
 }
 
-void kc_lookup_done(struct kconsumer *c, rd_kafka_event_t *ev)
+void kc_lookup_serve(struct kconsumer *c)
 {
-    if (c->state != KC_LOOKUP || (uint64_t)(uintptr_t)rd_kafka_event_opaque(ev) != c->epoch)
+    if (!kask_take(&c->lookup->ask) || c->state != KC_LOOKUP)
         return;
-    rd_kafka_resp_err_t err = note_committed(c, ev);
+    if (c->lookup->epoch != c->epoch) {
+        kc_lookup(c);
+        return;
+    }
+    rd_kafka_resp_err_t err = note_committed(c);
     if (err) {
         loop_timer_start(c->loop, &c->retry, LOOKUP_RETRY_MS);
         kc_tell_error(c, KCONSUMER_TRANSIENT, rd_kafka_err2str(err));

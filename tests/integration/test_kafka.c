@@ -2,6 +2,7 @@
 #include "common/base/clock.h"
 #include "common/base/kadmin.h"
 #include "common/base/kconsumer.h"
+#include "common/base/kgroups.h"
 #include "common/base/kproducer.h"
 #include "common/base/kview.h"
 #include "common/base/loop.h"
@@ -419,14 +420,112 @@ static void a_zombie_cannot_commit(void **state)
     assert_int_equal(a.lost + b.lost, 0);
 }
 
+static void leave_inside(struct member *m)
+{
+    kconsumer_close(m->c, on_closed, m);
+}
+
+static void on_revoked_leave(void *ctx, const struct kpart *p, size_t n)
+{
+    on_revoked(ctx, p, n);
+    leave_inside(ctx);
+}
+
+static bool on_message_leave(void *ctx, const struct record *r, struct kmsg *k)
+{
+    struct member *m = ctx;
+    bool keep = on_message(ctx, r, k);
+    if (m->got == 1)
+        leave_inside(m);
+    return keep;
+}
+
+static void members_leave_from_inside_callbacks(void **state)
+{
+    (void)state;
+    struct names n;
+    make_names(&n, "leave");
+    struct kproducer *p = producer(&n);
+    fill(p, 0, 0, 10);
+    struct kconsumer_conf c = {.kafka = kafka,
+                               .group = n.group,
+                               .topics = n.table,
+                               .n_topics = 2,
+                               .inputs = n.inputs,
+                               .n_inputs = 1,
+                               .ops = {on_assigned, on_revoked_leave, on_lost, on_message, on_error}};
+    struct member a = {.start = 0}, b = {.start = 0};
+    c.ctx = &a;
+    assert_non_null(a.c = kconsumer_new(loop, &c));
+    WAIT_UNTIL(a.got == 10);
+    c.ctx = &b;
+    c.ops.revoked = on_revoked;
+    c.ops.message = on_message_leave;
+    assert_non_null(
+        b.c = kconsumer_new(loop, &c)); /* its coming makes a leave; then it reads and leaves itself */
+    WAIT_UNTIL(a.closed && b.closed);
+    assert_int_equal(a.closed + b.closed, 2);
+    kconsumer_free(a.c);
+    kconsumer_free(b.c);
+    kproducer_free(p, 1000);
+}
+
+static void members_may_be_freed_at_any_time(void **state)
+{
+    (void)state;
+    struct names n;
+    make_names(&n, "lost");
+    struct member a = {.start = 0};
+    join(&a, &n, 1);
+    WAIT_UNTIL(a.n_parts == 2);
+    kconsumer_free(a.c); /* at once, without a word */
+    struct member b = {.start = 0};
+    join(&b, &n, 1);
+    kconsumer_free(b.c); /* with whatever is under way */
+}
+
+static void a_record_of_a_megabyte_passes(void **state)
+{
+    (void)state;
+    struct names n;
+    make_names(&n, "large");
+    char topic[80];
+    snprintf(topic, sizeof topic, "%s-l", n.a);
+    struct kadmin_config cfg[] = {{"max.message.bytes", KCONF_BATCH_MAX}};
+    assert_int_equal(kadmin_create_topic(admin, topic, 1, 1, cfg, 1), 0);
+    n.table[0] = (struct ktopic){topic, 1};
+    struct kproducer *p = producer(&n);
+    size_t size = (1 << 20) + 65536; /* a frame and its envelope */
+    uint8_t *big = malloc(size);
+    assert_non_null(big);
+    for (size_t i = 0; i < size; i += 8) { /* nothing that compresses */
+        uint64_t x = rand_u64();
+        memcpy(big + i, &x, 8);
+    }
+    struct report r[4] = {{.s = {reported}}, {.s = {reported}}, {.s = {reported}}, {.s = {reported}}};
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(kproducer_send(p, 0, 0, (struct slice){"k", 1}, (struct slice){big, size}, &r[i].s),
+                         0);
+    WAIT_UNTIL(r[0].reports && r[1].reports && r[2].reports && r[3].reports);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(r[i].r.outcome, SENT_OK);
+    struct member m = {.start = 0};
+    join(&m, &n, 1);
+    WAIT_UNTIL(m.got == 4);
+    leave(&m);
+    kproducer_free(p, 1000);
+    free(big);
+}
+
 /* ---- admin ---- */
 struct asked {
     int calls, err;
-    struct kadmin_group g[2];
+    struct kgroup g[2];
+    struct kgroup_part parts[PARTS];
     size_t n;
 };
 
-static void on_groups(void *ctx, int err, const struct kadmin_group *g, size_t n)
+static void on_groups(void *ctx, int err, const struct kgroup *g, size_t n)
 {
     struct asked *x = ctx;
     x->calls++;
@@ -434,6 +533,16 @@ static void on_groups(void *ctx, int err, const struct kadmin_group *g, size_t n
     x->n = n;
     for (size_t i = 0; i < n && i < 2; i++)
         x->g[i] = g[i];
+}
+
+static void on_progress(void *ctx, int err, const struct kgroup_part *p, int32_t n)
+{
+    struct asked *x = ctx;
+    x->calls++;
+    x->err = err;
+    x->n = (size_t)n;
+    for (int32_t i = 0; i < n; i++)
+        x->parts[i] = p[i];
 }
 
 static void groups_can_be_described_on_the_loop(void **state)
@@ -446,20 +555,57 @@ static void groups_can_be_described_on_the_loop(void **state)
     join(&a, &n, 1);
     WAIT_UNTIL(a.n_parts == 2);
     struct asked x = {0};
-    assert_int_equal(kadmin_describe_groups(admin, groups, 2, on_groups, &x), 0);
+    struct kgroups *k = kgroups_new(loop, &kafka, NULL, 5000);
+    assert_non_null(k);
+    assert_int_equal(kgroups_describe(k, groups, 2, on_groups, &x), 0);
+    assert_int_equal(kgroups_describe(k, groups, 2, on_groups, &x), -EBUSY);
+    assert_true(kgroups_busy(k));
     WAIT_UNTIL(x.calls);
+    assert_false(kgroups_busy(k));
     assert_int_equal(x.err, 0);
     assert_int_equal(x.n, 2);
     assert_int_equal(x.g[0].state, KGROUP_STABLE);
     assert_int_equal(x.g[0].n_members, 1);
-    assert_string_equal(x.g[0].members[0].client_id, "test-kafka");
+    assert_string_equal(x.g[0].client_ids[0], "test-kafka");
     assert_int_equal(x.g[1].err, 0);
     assert_int_equal(x.g[1].state, KGROUP_DEAD);
     assert_int_equal(x.g[1].n_members, 0);
     leave(&a);
-    struct kadmin_group g;
-    assert_int_equal(kadmin_describe_group(admin, n.group, &g), 0);
-    assert_int_equal(g.n_members, 0);
+    assert_int_equal(kgroups_describe(k, groups, 1, on_groups, &x), 0);
+    WAIT_UNTIL(x.calls == 2);
+    assert_int_equal(x.g[0].n_members, 0);
+    assert_int_equal(kgroups_describe(k, groups, 1, on_groups, &x), 0);
+    kgroups_free(k); /* with a question under way */
+    assert_int_equal(x.calls, 2);
+}
+
+static void a_groups_progress_can_be_asked_on_the_loop(void **state)
+{
+    (void)state;
+    struct names n;
+    make_names(&n, "progress");
+    struct kproducer *p = producer(&n);
+    fill(p, 0, 1, 30);
+    int64_t at[PARTS] = {-1, 7};
+    assert_int_equal(kadmin_commit_offsets(admin, n.group, n.a, at, PARTS), 0);
+    struct asked x = {0};
+    struct kgroups *k = kgroups_new(loop, &kafka, n.group, 5000);
+    assert_int_equal(kgroups_progress(k, n.a, PARTS, on_progress, &x), 0);
+    WAIT_UNTIL(x.calls);
+    assert_int_equal(x.err, 0);
+    assert_int_equal(x.n, PARTS);
+    assert_int_equal(x.parts[0].committed, -1);
+    assert_int_equal(x.parts[1].committed, 7);
+    assert_int_equal(x.parts[1].low, 0);
+    assert_int_equal(x.parts[1].high, 30);
+    kgroups_free(k);
+    struct kconf away = {.bootstrap = "127.0.0.1:1", .client_id = "t"};
+    k = kgroups_new(loop, &away, n.group, 200);
+    assert_int_equal(kgroups_progress(k, n.a, PARTS, on_progress, &x), 0);
+    WAIT_UNTIL(x.calls == 2);
+    assert_int_equal(x.err, -EAGAIN);
+    kgroups_free(k);
+    kproducer_free(p, 1000);
 }
 
 static void topics_and_offsets(void **state)
@@ -617,7 +763,7 @@ static int setup(void **state)
     kafka = (struct kconf){.bootstrap = bootstrap, .client_id = "test-kafka"};
     snprintf(prefix, sizeof prefix, "t%08x", (unsigned)rand_u64());
     admin = kadmin_new(&kafka, 10000);
-    return loop_new(&loop) || !admin || kadmin_attach(admin, loop) ? -1 : 0;
+    return loop_new(&loop) || !admin ? -1 : 0;
 }
 
 static int teardown(void **state)
@@ -640,6 +786,10 @@ int main(void)
         cmocka_unit_test(offset_past_the_end_is_loud),
         cmocka_unit_test(two_members_share_and_hand_over),
         cmocka_unit_test(a_zombie_cannot_commit),
+        cmocka_unit_test(members_leave_from_inside_callbacks),
+        cmocka_unit_test(members_may_be_freed_at_any_time),
+        cmocka_unit_test(a_record_of_a_megabyte_passes),
+        cmocka_unit_test(a_groups_progress_can_be_asked_on_the_loop),
         cmocka_unit_test(groups_can_be_described_on_the_loop),
         cmocka_unit_test(topics_and_offsets),
         cmocka_unit_test(view_catches_up_then_follows),
