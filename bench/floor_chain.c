@@ -22,6 +22,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define DRAIN_NS 20000000000
+
 static const char *const topics[] = {"parley-bench.1", "parley-bench.2", "parley-bench.3"};
 
 struct chain {
@@ -157,12 +159,17 @@ static void drive(struct chain *c)
 
 static bool drain(struct chain *c)
 {
-    for (int64_t until = now_ns() + 20000000000; now_ns() < until;) {
+    uint64_t before = 0, now;
+    for (int64_t until = now_ns() + DRAIN_NS; now_ns() < until;) {
         kfloor_wait(&c->out, &c->in, 10);
         kfloor_reports(&c->out);
         take_all(c);
         if (c->delivered == c->sent && (!c->postgres || c->shared->rows == c->sent))
             return true;
+        now = c->delivered + (c->postgres ? c->shared->rows : 0);
+        if (now != before) /* as long as there is progress */
+            until = now_ns() + DRAIN_NS;
+        before = now;
     }
     return false;
 }

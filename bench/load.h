@@ -36,6 +36,7 @@ struct conn {
     uint8_t user[16];
     bool known_user, registered;
     int64_t retry_ms; /* > 0: ask again then */
+    uint32_t tries;   /* connections that ended before the log-in */
     uint64_t base;    /* client_seq_base of this login */
     uint32_t sent, finished;
     uint32_t delivery, confirmed; /* delivery numbers: the last one seen, the last one confirmed */
@@ -92,6 +93,7 @@ struct load {
 /* load_conn.c: sockets and frames out */
 void conn_open(struct conn *);
 void conn_close(struct conn *);
+void conn_over(struct conn *, const char *why); /* by the other side: a failure, or one more try to log in */
 void conn_frame(struct conn *, uint16_t type, uint32_t seq_id, const void *payload, size_t n);
 void conn_register(struct conn *);
 void conn_login(struct conn *);

@@ -14,13 +14,14 @@
 #include <unistd.h>
 
 #define READ_MAX 65536
+#define TRIES    10
 
 static void parse(struct conn *c, const uint8_t *p, size_t n, size_t *used)
 {
     struct frame f;
     size_t size;
     *used = 0;
-    while (c->state != CONN_CLOSED) {
+    while (c->state > CONN_IDLE && c->state < CONN_CLOSED) {
         enum frame_rc rc = frame_decode(p + *used, n - *used, FRAME_CAP_MAX, &f, &size);
         if (rc == FRAME_MORE)
             return;
@@ -46,7 +47,7 @@ static void on_bytes(struct conn *c, const uint8_t *p, size_t n)
         return;
     }
     parse(c, p, n, &used);
-    if (used < n)
+    if (used < n && c->state != CONN_IDLE)
         bytes_put(&c->in, p + used, n - used);
 }
 
@@ -107,12 +108,8 @@ static void on_event(struct loop_fd *w, uint32_t events)
     ssize_t k = recv(c->fd, buffer, sizeof buffer, 0);
     if (k > 0)
         on_bytes(c, buffer, (size_t)k);
-    else if (k == 0 || (errno != EAGAIN && errno != EINTR)) {
-        if (c->l->phase < LOAD_OVER)
-            load_fail(c->l, "%s: the edge closed the connection%s%s", c->login, k ? ": " : "",
-                      k ? strerror(errno) : "");
-        conn_close(c);
-    }
+    else if (k == 0 || (errno != EAGAIN && errno != EINTR))
+        conn_over(c, k ? strerror(errno) : "the edge closed the connection");
 }
 
 void conn_open(struct conn *c)
@@ -148,7 +145,20 @@ void conn_close(struct conn *c)
     if (c->state == CONN_READY)
         c->l->n_ready--;
     c->state = CONN_CLOSED;
-    bytes_release(&c->out);
+    bytes_clear(&c->out);
+}
+
+void conn_over(struct conn *c, const char *why)
+{
+    bool again = c->l->phase == LOAD_SETUP && c->state != CONN_READY && c->tries++ < TRIES;
+    if (!again && c->l->phase < LOAD_OVER)
+        load_fail(c->l, "%s: %s", c->login, why);
+    conn_close(c);
+    if (again) {
+        bytes_clear(&c->in);
+        c->retry_ms = 0;
+        c->state = CONN_IDLE; /* opened again with the next tick */
+    }
 }
 
 static void queue(struct conn *c)

@@ -28,7 +28,9 @@ static bool passes(uint64_t code)
 
 static void try_again(struct conn *c, const char *what, uint64_t code)
 {
-    if (passes(code))
+    if (code == IM__CODE__LOGIN_TIMEOUT)
+        conn_over(c, "LOGIN_TIMEOUT"); /* a machine with too much to do */
+    else if (passes(code))
         c->retry_ms = loop_now_ms(c->l->loop) + AGAIN_MS;
     else
         load_fail(c->l, "%s: %s: %s", c->login, what, code_of(code));

