@@ -18,6 +18,7 @@ from serverlib.state import Failure, PORTS, port_free
 ORDER = ("edge", "router", "fanout", "persister", "offline")
 STOP_AFTER_S = 20
 BACKOFF_S = (0.2, 0.5, 1, 2, 5)
+SCHEMA = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "schema")
 
 
 class Instance:
@@ -73,6 +74,8 @@ class Pipeline:
     def __init__(self, folder, bin_folder, environment, counts, say):
         self.folder, self.bin, self.say = os.path.abspath(folder), os.path.abspath(bin_folder), say
         self.environment = dict(environment)
+        self.environment.setdefault("PARLEY_TOPICS",
+                                    os.environ.get("PARLEY_TOPICS") or os.path.join(SCHEMA, "topics.json"))
         self.config = os.path.join(self.folder, "parley.json")
         self._taken = set()
         os.makedirs(self.folder, exist_ok=True)
@@ -103,7 +106,7 @@ class Pipeline:
         if not os.path.exists(self.config):
             self.ctl("init", "--dir", self.folder)
         self.ctl("topics", "create")
-        self.ctl("migrate")
+        self.ctl("migrate", "--dir", os.path.join(SCHEMA, "sql"))
 
     def start(self):
         for i in self.instances:
