@@ -16,10 +16,12 @@ static bool number(const char *text, uint64_t *out)
 
 static int usage(void)
 {
-    puts("parley-sim [--seeds N] [--seed FIRST] [--jobs N] [--trace] [--planted NAME] [--self-test] [--verbose]");
+    puts("parley-sim [--seeds N] [--seed FIRST] [--jobs N] [--trace] [--planted NAME] [--self-test] "
+         "[--verbose]");
     puts("  runs N schedules (default 1000) from seed FIRST (default 1)");
     puts("  --trace      prints every event of one schedule");
-    puts("  --planted    builds in a defect: early-ack early-commit no-duplicates empty-queue no-fence no-epoch");
+    puts("  --planted    builds in a defect: early-ack early-commit no-duplicates empty-queue no-fence "
+         "no-epoch");
     puts("  --self-test  every planted defect must be found");
     return 2;
 }
@@ -27,10 +29,10 @@ static int usage(void)
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"seeds", required_argument, NULL, 'n'}, {"seed", required_argument, NULL, 's'},
-        {"jobs", required_argument, NULL, 'j'},  {"trace", no_argument, NULL, 't'},
+        {"seeds", required_argument, NULL, 'n'},   {"seed", required_argument, NULL, 's'},
+        {"jobs", required_argument, NULL, 'j'},    {"trace", no_argument, NULL, 't'},
         {"planted", required_argument, NULL, 'p'}, {"self-test", no_argument, NULL, 'S'},
-        {"verbose", no_argument, NULL, 'v'},     {0}};
+        {"verbose", no_argument, NULL, 'v'},       {0}};
     struct sim_job job = {.seeds = 1000, .first = 1};
     bool self_test = false;
     uint64_t n;
@@ -53,6 +55,7 @@ int main(int argc, char **argv)
         else
             return usage();
     }
-    log_setup(&(struct log_options){.process = "sim", .level = job.trace ? LOG_WARNINGS : LOG_NOTHING, .fd = 1});
+    log_setup(
+        &(struct log_options){.process = "sim", .level = job.trace ? LOG_WARNINGS : LOG_NOTHING, .fd = 1});
     return self_test ? sim_self_test() : sim_job_run(&job);
 }

@@ -12,7 +12,7 @@
 #include "common/base/rand.h"
 #include "tests/sim/sim_conf.h"
 
-#define MS 1000 /* simulated time is in microseconds */
+#define MS  1000 /* simulated time is in microseconds */
 #define SEC (1000 * MS)
 
 struct sim;
@@ -78,13 +78,14 @@ static inline bool sim_chance(struct sim *s, unsigned per_mille)
 int64_t sim_delay(struct sim *); /* of a message between two machines: mostly short */
 
 /* ---- what happened ---- */
-#define sim_trace(s, ...)             \
-    do {                              \
-        if ((s)->tracing)             \
+#define sim_trace(s, ...)              \
+    do {                               \
+        if ((s)->tracing)              \
             sim_say((s), __VA_ARGS__); \
     } while (0)
 void sim_say(struct sim *, const char *fmt, ...) PRINTF_LIKE(2, 3);
-void sim_fail(struct sim *, const char *verdict, const char *fmt, ...) PRINTF_LIKE(3, 4); /* the first one stays */
+void sim_fail(struct sim *, const char *verdict, const char *fmt, ...)
+    PRINTF_LIKE(3, 4); /* the first one stays */
 void sim_print_tail(size_t lines);
 void sim_trace_clear(void);
 

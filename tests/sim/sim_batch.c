@@ -16,14 +16,16 @@ void *fx_alloc(struct fx *fx, size_t n)
     return sim_alloc(fx->b->shell->sim, n);
 }
 
-void fx_send_at(struct fx *fx, uint16_t topic, int32_t part, struct slice key, struct slice value, uint64_t tag)
+void fx_send_at(struct fx *fx, uint16_t topic, int32_t part, struct slice key, struct slice value,
+                uint64_t tag)
 {
     struct sim_batch *b = fx->b;
     if (fx->quiet || !b->shell)
         return;
     struct sim *s = b->shell->sim;
     struct fx_send *f = sim_alloc(s, sizeof *f);
-    *f = (struct fx_send){.topic = topic, .part = part, .key = sim_copy(s, key), .value = sim_copy(s, value), .tag = tag};
+    *f = (struct fx_send){
+        .topic = topic, .part = part, .key = sim_copy(s, key), .value = sim_copy(s, value), .tag = tag};
     *b->sends_tail = f;
     b->sends_tail = &f->next;
     b->n_sends++;
@@ -64,7 +66,8 @@ void want_add(struct want *w, uint8_t table, struct slice key)
     struct sim_batch *b = w->b;
     struct sim *s = b->shell->sim;
     for (uint32_t i = 0; i < b->n_wants; i++)
-        if (b->wants[i].table == table && b->wants[i].key.n == key.n && !memcmp(b->wants[i].key.p, key.p, key.n))
+        if (b->wants[i].table == table && b->wants[i].key.n == key.n &&
+            !memcmp(b->wants[i].key.p, key.p, key.n))
             return;
     if (b->n_wants == b->cap_wants) {
         b->cap_wants = b->cap_wants ? b->cap_wants * 2 : 16;

@@ -86,14 +86,16 @@ static void check_send(struct check *k, const struct sim_client *c, const struct
             p->row.client_seq != m->client_seq)
             continue;
         if (at)
-            sim_fail(k->s, "duplicate", "%s's send %lu is at places %lu and %lu", c->name, (unsigned long)m->client_seq,
-                     (unsigned long)at, (unsigned long)p->row.seq);
+            sim_fail(k->s, "duplicate", "%s's send %lu is at places %lu and %lu", c->name,
+                     (unsigned long)m->client_seq, (unsigned long)at, (unsigned long)p->row.seq);
         at = p->row.seq;
         if (p->text != sim_text_hash(m->text, strlen(m->text)))
-            sim_fail(k->s, "divergent", "%s's send %lu has another text in history", c->name, (unsigned long)m->client_seq);
+            sim_fail(k->s, "divergent", "%s's send %lu has another text in history", c->name,
+                     (unsigned long)m->client_seq);
     }
     if (m->acked && !at)
-        sim_fail(k->s, "lost", "%s's send %lu was acked and is not in history", c->name, (unsigned long)m->client_seq);
+        sim_fail(k->s, "lost", "%s's send %lu was acked and is not in history", c->name,
+                 (unsigned long)m->client_seq);
     if (m->refused && at)
         sim_fail(k->s, "rejected-but-seen", "%s's send %lu was refused and is at place %lu", c->name,
                  (unsigned long)m->client_seq, (unsigned long)at);
@@ -103,7 +105,8 @@ static void check_send(struct check *k, const struct sim_client *c, const struct
 }
 
 /* ---- what devices saw ---- */
-static void check_place(struct check *k, const struct sim_client *c, const struct sim_talk *t, const struct place *p)
+static void check_place(struct check *k, const struct sim_client *c, const struct sim_talk *t,
+                        const struct place *p)
 {
     struct sim *s = k->s;
     const struct sim_seen *seen = p->row.seq < t->cap ? &t->seen[p->row.seq] : NULL;
@@ -118,12 +121,14 @@ static void check_place(struct check *k, const struct sim_client *c, const struc
     uint32_t talk = (uint32_t)(t - c->talks);
     if (p->row.seq < c->cap_before[talk] && c->before[talk][p->row.seq].have)
         return;
-    int64_t at = (s->log->part[T_CONVERSATION][p->row.conv_part].v[p->row.conv_offset].time_ms - 1700000000000) * MS;
+    int64_t at =
+        (s->log->part[T_CONVERSATION][p->row.conv_part].v[p->row.conv_offset].time_ms - 1700000000000) * MS;
     if (!c->since || at < c->since || c->rest_in_history || own)
         return;
     sim_fail(s, "lost", "%s was never shown place %lu of its talk with %s (record %d/%ld)", c->name,
-             (unsigned long)p->row.seq, t - c->talks == SIM_GHOST ? "nobody" : s->world->users[t - c->talks].login,
-             p->row.conv_part, (long)p->row.conv_offset);
+             (unsigned long)p->row.seq,
+             t - c->talks == SIM_GHOST ? "nobody" : s->world->users[t - c->talks].login, p->row.conv_part,
+             (long)p->row.conv_offset);
 }
 
 static void check_client(struct check *k, const struct sim_client *c)
@@ -134,16 +139,16 @@ static void check_client(struct check *k, const struct sim_client *c)
         uint64_t n = h ? h->n : 0;
         for (uint64_t seq = n + 1; seq < t->cap; seq++)
             if (t->seen[seq].have)
-                sim_fail(k->s, "divergent", "%s was shown place %lu, history has %lu", c->name, (unsigned long)seq,
-                         (unsigned long)n);
+                sim_fail(k->s, "divergent", "%s was shown place %lu, history has %lu", c->name,
+                         (unsigned long)seq, (unsigned long)n);
         for (uint64_t seq = 1; seq <= n; seq++)
             check_place(k, c, t, &h->v[seq - 1]);
     }
 }
 
 /* ---- stores and slots ---- */
-static void same_cells(struct sim *s, const struct sim_rows *a, uint8_t table_a, const struct sim_rows *b, uint8_t table_b,
-                       const char *what)
+static void same_cells(struct sim *s, const struct sim_rows *a, uint8_t table_a, const struct sim_rows *b,
+                       uint8_t table_b, const char *what)
 {
     for (uint32_t i = 0; i < a->n; i++) {
         const struct sim_row *r = &a->v[i];
@@ -230,7 +235,8 @@ void sim_check(struct sim *s)
     for (size_t i = 0; i < k->n; i++)
         for (uint64_t n = 0; n < k->h[i].n; n++)
             if (!k->h[i].v[n].row.seq)
-                sim_fail(s, "gap", "history has no place %lu of %lu", (unsigned long)n + 1, (unsigned long)k->h[i].n);
+                sim_fail(s, "gap", "history has no place %lu of %lu", (unsigned long)n + 1,
+                         (unsigned long)k->h[i].n);
     for (uint32_t i = 0; i < s->world->n_clients; i++) {
         const struct sim_client *c = &s->world->clients[i];
         for (const struct sim_msg *m = c->msgs; m; m = m->next)

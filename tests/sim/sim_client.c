@@ -94,7 +94,8 @@ void sim_client_send(struct sim_client *c, struct sim_link *l, struct sim_msg *m
     chat.text = m->text;
     m->attempts++;
     m->last_us = c->sim->now;
-    sim_client_say(c, l, IM__FRAME_TYPE__SINGLE_CHAT, SEND_SEQ + (uint32_t)(m->client_seq & 0xfffff), &chat.base);
+    sim_client_say(c, l, IM__FRAME_TYPE__SINGLE_CHAT, SEND_SEQ + (uint32_t)(m->client_seq & 0xfffff),
+                   &chat.base);
 }
 
 void sim_client_resend(struct sim_client *c)
@@ -134,7 +135,8 @@ static void send_new(struct sim_client *c)
         peer = SIM_GHOST;
     if (peer != SIM_GHOST && !s->world->users[peer].registered)
         return;
-    *m = (struct sim_msg){.client_seq = ++c->next_seq, .peer = peer, .conv = c->talks[peer].id, .device = c->device};
+    *m = (struct sim_msg){
+        .client_seq = ++c->next_seq, .peer = peer, .conv = c->talks[peer].id, .device = c->device};
     snprintf(m->text, sizeof m->text, "%s says %u", c->name, ++c->n_sent);
     *c->msgs_tail = m;
     c->msgs_tail = &m->next;
@@ -175,7 +177,8 @@ static void mind_sends(struct sim_client *c)
         c->trouble_us = 0;
         sim_client_resend(c);
     }
-    if (!s->world->users[0].registered || s->calm || c->n_sent >= c->to_send || s->now < c->send_us || unresolved(c) > 50)
+    if (!s->world->users[0].registered || s->calm || c->n_sent >= c->to_send || s->now < c->send_us ||
+        unresolved(c) > 50)
         return;
     for (uint64_t n = 1 + sim_below(s, sim_chance(s, 100) ? 8 : 2); n; n--)
         send_new(c);
@@ -287,8 +290,12 @@ void sim_clients_init(struct sim *s)
     for (uint32_t i = 0; i < s->conf.users; i++)
         for (uint32_t k = 0; k < s->conf.devices_of[i] && w->n_clients < SIM_DEVICES; k++) {
             struct sim_client *c = &w->clients[w->n_clients];
-            *c = (struct sim_client){.sim = s, .user = i, .index = w->n_clients++, .to_send = s->conf.sends,
-                                     .late = k && sim_chance(s, 200), .connect_us = INT64_MAX};
+            *c = (struct sim_client){.sim = s,
+                                     .user = i,
+                                     .index = w->n_clients++,
+                                     .to_send = s->conf.sends,
+                                     .late = k && sim_chance(s, 200),
+                                     .connect_us = INT64_MAX};
             snprintf(c->name, sizeof c->name, "user%u.%u", i, k);
             snprintf(c->device_id, sizeof c->device_id, "device%u", k);
             c->msgs_tail = &c->msgs;

@@ -57,11 +57,11 @@ struct sim_client {
     uint32_t device; /* number; 0: never logged in */
     char token[256];
     bool lives;
-    bool late;                /* it comes after the beginning */
-    int64_t since;            /* when it was sure to be known to everybody; 0: not yet */
-    bool rest_in_history;     /* it was told so */
-    bool forgot;              /* it lost its memory at least once */
-    bool fresh;               /* … and has not been told since what it has */
+    bool late;                              /* it comes after the beginning */
+    int64_t since;                          /* when it was sure to be known to everybody; 0: not yet */
+    bool rest_in_history;                   /* it was told so */
+    bool forgot;                            /* it lost its memory at least once */
+    bool fresh;                             /* … and has not been told since what it has */
     struct sim_seen *before[SIM_USERS + 1]; /* what it was shown then */
     uint64_t cap_before[SIM_USERS + 1];
     enum sim_client_state state;

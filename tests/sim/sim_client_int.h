@@ -8,7 +8,8 @@
 
 #define SEND_SEQ 0x1000000u /* seqIds of sends: this and the low bits of client_seq */
 
-void sim_client_say(struct sim_client *, struct sim_link *, uint16_t type, uint32_t seq_id, const ProtobufCMessage *);
+void sim_client_say(struct sim_client *, struct sim_link *, uint16_t type, uint32_t seq_id,
+                    const ProtobufCMessage *);
 void sim_client_register(struct sim_client *);
 void sim_client_login(struct sim_client *, struct sim_link *);
 void sim_client_send(struct sim_client *, struct sim_link *, struct sim_msg *);

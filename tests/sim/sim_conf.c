@@ -14,13 +14,20 @@ const char *const sim_plant_names[SIM_PLANTS] = {
 };
 
 static const uint32_t usual[SIM_FAULTS] = {
-    [FAULT_KILL_EDGE] = 8,   [FAULT_KILL_ROUTER] = 8,   [FAULT_KILL_FANOUT] = 8,    [FAULT_KILL_PERSISTER] = 5,
-    [FAULT_KILL_OFFLINE] = 8, [FAULT_CRASH_POINT] = 20, [FAULT_PAUSE] = 8,          [FAULT_REBALANCE] = 8,
-    [FAULT_REWIND] = 6,      [FAULT_WIPE] = 4,          [FAULT_ROLLBACK] = 6,       [FAULT_STORE_DOWN] = 4,
-    [FAULT_PG_DOWN] = 3,     [FAULT_PUT_UNANSWERED] = 100, [FAULT_SEND_FAILED] = 100, [FAULT_LOG_SLOW] = 100,
-    [FAULT_VIEW_LATE] = 8,   [FAULT_DRAIN_EDGE] = 3,    [FAULT_LEASE_LOST] = 4,     [FAULT_NO_EDGE] = 2,
-    [FAULT_NO_ROUTER] = 2,   [FAULT_CUT] = 12,          [FAULT_SLOW_READER] = 5,    [FAULT_SILENT] = 4,
-    [FAULT_TAKEOVER] = 10,   [FAULT_FLOOD] = 8, [FAULT_FRESH] = 2,
+    [FAULT_KILL_EDGE] = 8,     [FAULT_KILL_ROUTER] = 8,
+    [FAULT_KILL_FANOUT] = 8,   [FAULT_KILL_PERSISTER] = 5,
+    [FAULT_KILL_OFFLINE] = 8,  [FAULT_CRASH_POINT] = 20,
+    [FAULT_PAUSE] = 8,         [FAULT_REBALANCE] = 8,
+    [FAULT_REWIND] = 6,        [FAULT_WIPE] = 4,
+    [FAULT_ROLLBACK] = 6,      [FAULT_STORE_DOWN] = 4,
+    [FAULT_PG_DOWN] = 3,       [FAULT_PUT_UNANSWERED] = 100,
+    [FAULT_SEND_FAILED] = 100, [FAULT_LOG_SLOW] = 100,
+    [FAULT_VIEW_LATE] = 8,     [FAULT_DRAIN_EDGE] = 3,
+    [FAULT_LEASE_LOST] = 4,    [FAULT_NO_EDGE] = 2,
+    [FAULT_NO_ROUTER] = 2,     [FAULT_CUT] = 12,
+    [FAULT_SLOW_READER] = 5,   [FAULT_SILENT] = 4,
+    [FAULT_TAKEOVER] = 10,     [FAULT_FLOOD] = 8,
+    [FAULT_FRESH] = 2,
 };
 
 void sim_conf_of(struct sim_conf *c, uint64_t seed, enum sim_plant plant)

@@ -5,44 +5,44 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SIM_SLOTS    3
-#define SIM_PARTS    2 /* at most, of a keyed topic */
-#define SIM_USERS    4
-#define SIM_DEVICES  8 /* of all users */
-#define SIM_EDGES    3
-#define SIM_WORKERS  2 /* of each kind */
+#define SIM_SLOTS   3
+#define SIM_PARTS   2 /* at most, of a keyed topic */
+#define SIM_USERS   4
+#define SIM_DEVICES 8 /* of all users */
+#define SIM_EDGES   3
+#define SIM_WORKERS 2 /* of each kind */
 
 enum sim_fault { /* names are in sim_fault.c */
-    FAULT_KILL_EDGE,
-    FAULT_KILL_ROUTER,
-    FAULT_KILL_FANOUT,
-    FAULT_KILL_PERSISTER,
-    FAULT_KILL_OFFLINE,
-    FAULT_CRASH_POINT,
-    FAULT_PAUSE,
-    FAULT_ZOMBIE_WROTE, /* a refused put or commit */
-    FAULT_REBALANCE,
-    FAULT_REWIND,
-    FAULT_WIPE,
-    FAULT_ROLLBACK,
-    FAULT_STORE_DOWN,
-    FAULT_PG_DOWN,
-    FAULT_PUT_UNANSWERED,
-    FAULT_SEND_FAILED,
-    FAULT_SEND_UNKNOWN,
-    FAULT_LOG_SLOW,
-    FAULT_VIEW_LATE,
-    FAULT_DRAIN_EDGE,
-    FAULT_LEASE_LOST,
-    FAULT_NO_EDGE,
-    FAULT_NO_ROUTER,
-    FAULT_CUT,
-    FAULT_SLOW_READER,
-    FAULT_SILENT,
-    FAULT_TAKEOVER,
-    FAULT_FLOOD, /* one send many times, over two edges */
-    FAULT_FRESH, /* a client forgot everything */
-    SIM_FAULTS
+                 FAULT_KILL_EDGE,
+                 FAULT_KILL_ROUTER,
+                 FAULT_KILL_FANOUT,
+                 FAULT_KILL_PERSISTER,
+                 FAULT_KILL_OFFLINE,
+                 FAULT_CRASH_POINT,
+                 FAULT_PAUSE,
+                 FAULT_ZOMBIE_WROTE, /* a refused put or commit */
+                 FAULT_REBALANCE,
+                 FAULT_REWIND,
+                 FAULT_WIPE,
+                 FAULT_ROLLBACK,
+                 FAULT_STORE_DOWN,
+                 FAULT_PG_DOWN,
+                 FAULT_PUT_UNANSWERED,
+                 FAULT_SEND_FAILED,
+                 FAULT_SEND_UNKNOWN,
+                 FAULT_LOG_SLOW,
+                 FAULT_VIEW_LATE,
+                 FAULT_DRAIN_EDGE,
+                 FAULT_LEASE_LOST,
+                 FAULT_NO_EDGE,
+                 FAULT_NO_ROUTER,
+                 FAULT_CUT,
+                 FAULT_SLOW_READER,
+                 FAULT_SILENT,
+                 FAULT_TAKEOVER,
+                 FAULT_FLOOD, /* one send many times, over two edges */
+                 FAULT_FRESH, /* a client forgot everything */
+                 SIM_FAULTS
 };
 extern const char *const sim_fault_names[SIM_FAULTS];
 
@@ -69,7 +69,7 @@ struct sim_conf {
     bool faults;
     bool patient; /* waits for what is tidied up rarely */
     uint32_t weights[SIM_FAULTS];
-    int64_t view_lag;          /* a view is at most this late, as a rule */
+    int64_t view_lag; /* a view is at most this late, as a rule */
     uint32_t unconfirmed, queue_cap;
 };
 

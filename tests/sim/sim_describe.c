@@ -22,8 +22,8 @@ static void add(const char *fmt, ...)
 
 const char *sim_topic_name(uint16_t topic)
 {
-    static const char *const names[] = {"inbound", "conversation", "user",    "vault",  "query", "signal",
-                                        "presence", "lease",       "offline", "cursor", "dlq"};
+    static const char *const names[] = {"inbound",  "conversation", "user",    "vault",  "query", "signal",
+                                        "presence", "lease",        "offline", "cursor", "dlq"};
     return topic < ARRAY_LEN(names) ? names[topic] : "deliver";
 }
 
@@ -38,8 +38,8 @@ static const char *user_name(const struct sim *s, ProtobufCBinaryData id)
 static void session(const struct sim *s, const Im__Session *x)
 {
     if (x)
-        add(" %s.%u@%u/%lu#%u login %lu", user_name(s, x->user), x->device, x->slot, (unsigned long)x->epoch, x->handle,
-            (unsigned long)x->login_offset);
+        add(" %s.%u@%u/%lu#%u login %lu", user_name(s, x->user), x->device, x->slot, (unsigned long)x->epoch,
+            x->handle, (unsigned long)x->login_offset);
 }
 
 static void inbound(const struct sim *s, struct slice v)
@@ -105,7 +105,8 @@ static void deliver(const struct sim *s, struct slice v)
         if (it->seq)
             add(" %lu", (unsigned long)it->seq);
         for (size_t k = 0; k < it->n_handles; k++) {
-            ProtobufCBinaryData who = {it->users.len >= (k + 1) * ID_SIZE ? ID_SIZE : 0, it->users.data + k * ID_SIZE};
+            ProtobufCBinaryData who = {it->users.len >= (k + 1) * ID_SIZE ? ID_SIZE : 0,
+                                       it->users.data + k * ID_SIZE};
             add(" %s#%u", user_name(s, who), it->handles[k]);
         }
         add(";");
@@ -118,7 +119,8 @@ static void conversation(const struct sim *s, struct slice v)
     Im__ConvRecord *m = im__conv_record__unpack(NULL, v.n, v.p);
     if (!m)
         return;
-    add(" %s.%u to %s number %lu", user_name(s, m->user), m->device, user_name(s, m->peer), (unsigned long)m->client_seq);
+    add(" %s.%u to %s number %lu", user_name(s, m->user), m->device, user_name(s, m->peer),
+        (unsigned long)m->client_seq);
     im__conv_record__free_unpacked(m, NULL);
 }
 
@@ -158,7 +160,8 @@ static void cursor(const struct sim *s, struct slice v)
 const char *sim_describe(const struct sim *s, const struct record *r)
 {
     used = 0;
-    add("%s/%d %ld", sim_topic_name(r->topic), r->topic >= T_DELIVER0 ? r->topic - T_DELIVER0 : r->part, (long)r->offset);
+    add("%s/%d %ld", sim_topic_name(r->topic), r->topic >= T_DELIVER0 ? r->topic - T_DELIVER0 : r->part,
+        (long)r->offset);
     if (r->topic == T_INBOUND)
         inbound(s, r->value);
     else if (r->topic == T_OFFLINE)

@@ -17,7 +17,8 @@ void sim_edge_enter(struct sim_edge *e)
 }
 
 /* ---- the core's orders ---- */
-static void out_write(void *ctx, uint32_t conn, uint16_t type, uint32_t seq_id, struct slice payload, struct buf *owner)
+static void out_write(void *ctx, uint32_t conn, uint16_t type, uint32_t seq_id, struct slice payload,
+                      struct buf *owner)
 {
     struct sim_edge *e = ctx;
     (void)owner;
@@ -56,7 +57,8 @@ static void on_report(void *ctx, uint64_t tag, enum sent outcome, int64_t offset
     sim_point(&e->actor, "edge:acked");
 }
 
-static bool out_produce(void *ctx, uint16_t topic, struct slice place, struct slice key, struct slice value, uint64_t tag)
+static bool out_produce(void *ctx, uint16_t topic, struct slice place, struct slice key, struct slice value,
+                        uint64_t tag)
 {
     struct sim_edge *e = ctx;
     struct sim *s = sim_of(e);
@@ -64,7 +66,8 @@ static bool out_produce(void *ctx, uint16_t topic, struct slice place, struct sl
         return true;
     if (!s->calm && s->conf.faults && sim_chance(s, 2))
         return false; /* the queue is full */
-    sim_send(&e->producer, topic, sim_log_partition(s, topic, place), key, value, tag ? on_report : NULL, e, tag);
+    sim_send(&e->producer, topic, sim_log_partition(s, topic, place), key, value, tag ? on_report : NULL, e,
+             tag);
     sim_point(&e->actor, "edge:produced");
     return true;
 }
@@ -127,8 +130,13 @@ static void out_lost(void *ctx, const char *why)
     sim_at(sim_of(e), &e->actor, 1, lost_now, e, 0);
 }
 
-static const struct edge_out orders = {.write = out_write, .close = out_close, .pause = out_pause,
-                                       .produce = out_produce, .job = out_job, .commit = out_commit, .lost = out_lost};
+static const struct edge_out orders = {.write = out_write,
+                                       .close = out_close,
+                                       .pause = out_pause,
+                                       .produce = out_produce,
+                                       .job = out_job,
+                                       .commit = out_commit,
+                                       .lost = out_lost};
 
 /* ---- clients ---- */
 bool sim_edge_accept(struct sim_edge *e, struct sim_link *l)
@@ -194,7 +202,8 @@ static void tick(void *ctx, uint64_t arg)
         return;
     const struct edge_stats *st = edge_core_stats(e->core);
     if (st->unconfirmed > s->conf.unconfirmed * st->connections)
-        sim_fail(s, "over-cap", "%s holds %u pushes for %u connections", e->actor.name, st->unconfirmed, st->connections);
+        sim_fail(s, "over-cap", "%s holds %u pushes for %u connections", e->actor.name, st->unconfirmed,
+                 st->connections);
     if (e->hold == HOLD_HELD && e->reader && e->reader->full && !edge_core_full(e->core))
         sim_reader_kick(e->reader);
     if (e->draining && e->hold == HOLD_OFF) {
@@ -234,9 +243,16 @@ void sim_edge_start(struct sim_edge *e)
     memset(e->conns, 0, sizeof e->conns);
     e->links = NULL;
     struct edge_setup setup = {.name = e->actor.name, .secrets = s->secrets, .out = &orders, .ctx = e};
-    setup.limits = (struct edge_limits){.max_conns = EDGE_CONNS, .unconfirmed = s->conf.unconfirmed, .window = 256,
-                                        .known_users = 16, .login_ms = 4000, .heartbeat_ms = 4000, .confirm_ms = 2500,
-                                        .lookup_ms = 600, .cursor_ms = 1000, .commit_ms = 300};
+    setup.limits = (struct edge_limits){.max_conns = EDGE_CONNS,
+                                        .unconfirmed = s->conf.unconfirmed,
+                                        .window = 256,
+                                        .known_users = 16,
+                                        .login_ms = 4000,
+                                        .heartbeat_ms = 4000,
+                                        .confirm_ms = 2500,
+                                        .lookup_ms = 600,
+                                        .cursor_ms = 1000,
+                                        .commit_ms = 300};
     e->core = edge_core_new(&setup);
     if (!e->core)
         abort();
@@ -274,7 +290,8 @@ static void come_back(struct sim_edge *e)
 {
     struct sim *s = sim_of(e);
     if (!e->stays_dead)
-        sim_at(s, NULL, (s->calm ? sim_between(s, 1, 100) : sim_between(s, 10, 5000)) * MS, start_again, e, 0);
+        sim_at(s, NULL, (s->calm ? sim_between(s, 1, 100) : sim_between(s, 10, 5000)) * MS, start_again, e,
+               0);
 }
 
 void sim_edge_kill(struct sim_actor *a)

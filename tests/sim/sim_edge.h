@@ -8,7 +8,17 @@
 #include "tests/sim/sim_slots.h"
 #include "tests/sim/sim_view.h"
 
-enum sim_hold { HOLD_VIEW, HOLD_PICK, HOLD_WANT, HOLD_JOIN, HOLD_CLAIM, HOLD_HELD, HOLD_REJOIN, HOLD_LEAVE, HOLD_OFF };
+enum sim_hold {
+    HOLD_VIEW,
+    HOLD_PICK,
+    HOLD_WANT,
+    HOLD_JOIN,
+    HOLD_CLAIM,
+    HOLD_HELD,
+    HOLD_REJOIN,
+    HOLD_LEAVE,
+    HOLD_OFF
+};
 
 #define EDGE_CONNS 256
 

@@ -68,11 +68,12 @@ static bool kill_edge(struct sim *s)
 static bool set_trap(struct sim *s)
 {
     static const char *const points[] = {
-        "edge:parsed",     "edge:produced",   "edge:reported", "edge:acked",   "edge:record",   "edge:pushed",
-        "edge:commit",     "router:step",     "router:sent",   "router:acked", "router:put",    "router:commit",
-        "fanout:step",     "fanout:sent",     "fanout:acked",  "fanout:put",   "fanout:commit", "persister:step",
-        "persister:acked", "persister:put",   "offline:step",  "offline:sent", "offline:acked", "offline:put",
-        "offline:commit",  "persister:commit"};
+        "edge:parsed",     "edge:produced", "edge:reported",  "edge:acked",      "edge:record",
+        "edge:pushed",     "edge:commit",   "router:step",    "router:sent",     "router:acked",
+        "router:put",      "router:commit", "fanout:step",    "fanout:sent",     "fanout:acked",
+        "fanout:put",      "fanout:commit", "persister:step", "persister:acked", "persister:put",
+        "offline:step",    "offline:sent",  "offline:acked",  "offline:put",     "offline:commit",
+        "persister:commit"};
     s->trap = (struct sim_trap){points[sim_below(s, ARRAY_LEN(points))], 1 + (uint32_t)sim_below(s, 6)};
     return false; /* counted when somebody falls into it */
 }

@@ -4,11 +4,16 @@
 
 #include <errno.h>
 
-void sim_group_init(struct sim_group *g, struct sim *s, const char *name, const uint16_t *inputs, size_t n_inputs,
-                    struct sim_proc **members, size_t n_members, int core)
+void sim_group_init(struct sim_group *g, struct sim *s, const char *name, const uint16_t *inputs,
+                    size_t n_inputs, struct sim_proc **members, size_t n_members, int core)
 {
-    *g = (struct sim_group){.sim = s, .name = name, .inputs = inputs, .n_inputs = n_inputs,
-                            .parts = s->log->parts[inputs[0]], .members = members, .n_members = n_members,
+    *g = (struct sim_group){.sim = s,
+                            .name = name,
+                            .inputs = inputs,
+                            .n_inputs = n_inputs,
+                            .parts = s->log->parts[inputs[0]],
+                            .members = members,
+                            .n_members = n_members,
                             .core = core};
 }
 
@@ -140,7 +145,8 @@ static void missed(void *ctx, uint64_t arg)
 void sim_group_left(struct sim_group *g, struct sim_proc *p)
 {
     (void)p;
-    sim_at(g->sim, NULL, sim_chance(g->sim, 500) ? sim_between(g->sim, 0, 300 * MS) : sim_between(g->sim, 0, SIM_SESSION),
+    sim_at(g->sim, NULL,
+           sim_chance(g->sim, 500) ? sim_between(g->sim, 0, 300 * MS) : sim_between(g->sim, 0, SIM_SESSION),
            missed, g, 0);
 }
 

@@ -32,11 +32,11 @@ struct sim_group {
     int core;
 };
 
-void sim_group_init(struct sim_group *, struct sim *, const char *name, const uint16_t *inputs, size_t n_inputs,
-                    struct sim_proc **members, size_t n_members, int core);
+void sim_group_init(struct sim_group *, struct sim *, const char *name, const uint16_t *inputs,
+                    size_t n_inputs, struct sim_proc **members, size_t n_members, int core);
 void sim_group_rebalance(struct sim_group *, unsigned per_mille_moved); /* orphans always get an owner */
 void sim_group_left(struct sim_group *, struct sim_proc *);             /* it died; missed after a while */
-void sim_group_away(struct sim_group *, struct sim_proc *);             /* it is stopped: expelled if for long */
+void sim_group_away(struct sim_group *, struct sim_proc *); /* it is stopped: expelled if for long */
 void sim_group_drained(struct sim_group *, int32_t part, struct sim_proc *);
 /* -ESTALE: not the owner any more. */
 int sim_group_commit(struct sim_group *, int32_t part, const struct sim_proc *, const int64_t *next);

@@ -41,7 +41,8 @@ static void say(struct sim_edge *e, Im__LeaseKind kind)
     m.address = e->actor.name;
     key_lease(e->slot, kind, key);
     int n = codec_pack_into(&m.base, value, sizeof value);
-    sim_send(&e->producer, T_LEASE, 0, slice_of(key, sizeof key), slice_of(value, (size_t)n), on_said, e, e->turn);
+    sim_send(&e->producer, T_LEASE, 0, slice_of(key, sizeof key), slice_of(value, (size_t)n), on_said, e,
+             e->turn);
 }
 
 static void leave(struct sim_edge *e);
@@ -56,8 +57,8 @@ static void join(struct sim_edge *e)
 {
     struct sim *s = sim_of(e);
     e->member = sim_alloc(s, sizeof *e->member);
-    *e->member = (struct sim_member){.edge = true, .ctx = e, .assigned = on_assigned, .revoked = on_revoked,
-                                     .lost = on_lost};
+    *e->member = (struct sim_member){
+        .edge = true, .ctx = e, .assigned = on_assigned, .revoked = on_revoked, .lost = on_lost};
     to(e, HOLD_JOIN, e->join_ms);
     sim_slot_join(&s->world->slots[e->slot], e->member, &e->actor);
 }
@@ -84,7 +85,8 @@ static int fit(const struct sim_edge *e, uint32_t slot)
     uint64_t epoch;
     if (sim_slot_has_edge(t))
         return 0;
-    if (!lease_claimed(e->view.lease, slot, &epoch) || strcmp(lease_get(e->view.lease, slot)->holder, e->actor.name) == 0)
+    if (!lease_claimed(e->view.lease, slot, &epoch) ||
+        strcmp(lease_get(e->view.lease, slot)->holder, e->actor.name) == 0)
         return 1;
     return !t->members && !t->rebalancing ? 2 : 0;
 }

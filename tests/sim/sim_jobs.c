@@ -94,10 +94,11 @@ static void tell(const struct sim_job *job, const struct shared *all)
         if (i == 0)
             replay(job, r);
         printf("seed %" PRIu64 ": %s: %s\n", r->seed, r->verdict, r->why);
-        printf("  replay: parley-sim --trace --seed %" PRIu64 "%s%s\n", r->seed, job->plant ? " --planted " : "",
-               job->plant ? sim_plant_names[job->plant] : "");
+        printf("  replay: parley-sim --trace --seed %" PRIu64 "%s%s\n", r->seed,
+               job->plant ? " --planted " : "", job->plant ? sim_plant_names[job->plant] : "");
     }
-    printf("%" PRIu64 " schedules, %" PRIu64 " sends, %" PRIu64 " events\n", all->done, all->sends, all->events);
+    printf("%" PRIu64 " schedules, %" PRIu64 " sends, %" PRIu64 " events\n", all->done, all->sends,
+           all->events);
     printf("faults that fired:\n");
     for (int f = 0; f < SIM_FAULTS; f++)
         printf("  %8" PRIu64 "  %s\n", all->fired[f], sim_fault_names[f]);
@@ -134,7 +135,8 @@ int sim_self_test(void)
         bool red = all->failures;
         printf("%s %s: %s", red ? "ok  " : "FAIL", sim_plant_names[p], red ? "found" : "not found");
         if (all->n_failed)
-            printf(" after %" PRIu64 " schedules: %s: %s", all->done, all->failed[0].verdict, all->failed[0].why);
+            printf(" after %" PRIu64 " schedules: %s: %s", all->done, all->failed[0].verdict,
+                   all->failed[0].why);
         puts("");
         bad += !red;
         munmap(all, sizeof *all);

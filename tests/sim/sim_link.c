@@ -3,7 +3,8 @@
 #include "tests/sim/sim_client.h"
 #include "tests/sim/sim_edge.h"
 
-static void put(struct sim_link *l, struct sim_frames *q, uint16_t type, uint32_t seq_id, struct slice payload)
+static void put(struct sim_link *l, struct sim_frames *q, uint16_t type, uint32_t seq_id,
+                struct slice payload)
 {
     struct sim_frame *f = sim_alloc(l->sim, sizeof *f);
     *f = (struct sim_frame){.type = type, .seq_id = seq_id, .payload = sim_copy(l->sim, payload)};
@@ -72,7 +73,8 @@ static void feed(void *ctx, uint64_t arg);
 
 static void schedule_up(struct sim_link *l)
 {
-    if (l->up.scheduled || !l->up.first || !l->accepted || l->paused || l->closing || l->cut || !edge_lives(l))
+    if (l->up.scheduled || !l->up.first || !l->accepted || l->paused || l->closing || l->cut ||
+        !edge_lives(l))
         return;
     l->up.scheduled = true;
     sim_at(l->sim, &l->edge->actor, sim_delay(l->sim), feed, l, 0);
@@ -84,7 +86,8 @@ static void feed(void *ctx, uint64_t arg)
     (void)arg;
     l->up.scheduled = false;
     uint64_t n = 1 + sim_below(l->sim, 5);
-    while (n-- && l->up.first && !l->paused && !l->closing && !l->cut && edge_lives(l) && !sim_gone(&l->edge->actor)) {
+    while (n-- && l->up.first && !l->paused && !l->closing && !l->cut && edge_lives(l) &&
+           !sim_gone(&l->edge->actor)) {
         struct sim_frame *f = take(&l->up);
         sim_edge_frame(l->edge, l, f);
     }
@@ -109,7 +112,8 @@ static void drain(void *ctx, uint64_t arg);
 
 static void schedule_down(struct sim_link *l)
 {
-    if (l->down.scheduled || l->cut || l->client_done || (l->unread && !l->sim->calm) || (!l->down.first && !l->closing))
+    if (l->down.scheduled || l->cut || l->client_done || (l->unread && !l->sim->calm) ||
+        (!l->down.first && !l->closing))
         return;
     l->down.scheduled = true;
     sim_at(l->sim, NULL, sim_delay(l->sim), drain, l, 0);

@@ -61,8 +61,14 @@ void sim_reader_kick(struct sim_reader *r)
 void sim_reader_open(struct sim_reader *r, struct sim_actor *a, uint16_t topic, int32_t part, int64_t at,
                      bool (*deliver)(void *, const struct record *), void *ctx)
 {
-    *r = (struct sim_reader){.sim = a->sim, .actor = a, .life = a->life, .topic = topic, .part = part, .at = at,
-                             .deliver = deliver, .ctx = ctx};
+    *r = (struct sim_reader){.sim = a->sim,
+                             .actor = a,
+                             .life = a->life,
+                             .topic = topic,
+                             .part = part,
+                             .at = at,
+                             .deliver = deliver,
+                             .ctx = ctx};
     r->next = part_of(r)->readers;
     part_of(r)->readers = r;
     schedule(r);
@@ -91,8 +97,12 @@ int64_t sim_log_append(struct sim *s, uint16_t topic, int32_t part, struct slice
         p->v = v;
         p->cap = cap;
     }
-    p->v[p->n] = (struct record){.topic = topic, .part = part, .offset = p->n, .time_ms = s->now / MS + 1700000000000,
-                                 .key = key, .value = value};
+    p->v[p->n] = (struct record){.topic = topic,
+                                 .part = part,
+                                 .offset = p->n,
+                                 .time_ms = s->now / MS + 1700000000000,
+                                 .key = key,
+                                 .value = value};
     sim_trace(s, "log: %s", sim_describe(s, &p->v[p->n]));
     int64_t offset = p->n++;
     for (struct sim_reader *r = p->readers; r; r = r->next)

@@ -58,7 +58,8 @@ static void do_join(void *ctx, uint32_t slot)
     struct sim_minded *h = &m->held[slot];
     *h = (struct sim_minded){.m = m, .slot = slot};
     h->member = sim_alloc(sim_of(m), sizeof *h->member);
-    *h->member = (struct sim_member){.ctx = h, .assigned = on_assigned, .revoked = on_revoked, .lost = on_lost};
+    *h->member =
+        (struct sim_member){.ctx = h, .assigned = on_assigned, .revoked = on_revoked, .lost = on_lost};
     sim_trace(sim_of(m), "%s: joins slot %u", m->proc->actor.name, slot);
     sim_slot_join(&sim_of(m)->world->slots[slot], h->member, &m->proc->actor);
 }
@@ -116,7 +117,8 @@ static void on_report(void *ctx, uint64_t tag, enum sent outcome, int64_t offset
         minder_sent(m->core, tag, outcome, now(m));
 }
 
-static void do_send(void *ctx, uint16_t topic, int32_t part, struct slice key, struct slice value, uint64_t tag)
+static void do_send(void *ctx, uint16_t topic, int32_t part, struct slice key, struct slice value,
+                    uint64_t tag)
 {
     struct sim_minder *m = ctx;
     sim_send(&m->proc->producer, topic, part, key, value, tag ? on_report : NULL, m, tag);
@@ -146,8 +148,12 @@ void sim_minder_open(struct sim_minder *m, struct sim_proc *p)
 {
     static const struct minder_effects effects = {do_join, do_leave, do_commit, do_pause, do_send};
     *m = (struct sim_minder){.proc = p};
-    const struct minder_conf conf = {.lease = p->view.lease, .presence = p->view.presence, .instance = p->actor.name,
-                                     .max_slots = SIM_SLOTS, .effects = &effects, .ctx = m};
+    const struct minder_conf conf = {.lease = p->view.lease,
+                                     .presence = p->view.presence,
+                                     .instance = p->actor.name,
+                                     .max_slots = SIM_SLOTS,
+                                     .effects = &effects,
+                                     .ctx = m};
     m->core = minder_core_new(&conf);
     if (!m->core)
         abort();

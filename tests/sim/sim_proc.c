@@ -14,10 +14,11 @@ static const struct sim_core cores[SIM_GROUPS] = {
                      "persister:acked", "persister:put", "persister:commit"},
     [SGROUP_USERS] = {"users", &persister_users, STORE_USERS, NULL, "persister:step", "persister:sent",
                       "persister:acked", "persister:put", "persister:commit"},
-    [SGROUP_OFFLINE] = {"offline", &offline_core, STORE_OFFLINE, sim_recover_offline, "offline:step", "offline:sent",
-                        "offline:acked", "offline:put", "offline:commit"},
+    [SGROUP_OFFLINE] = {"offline", &offline_core, STORE_OFFLINE, sim_recover_offline, "offline:step",
+                        "offline:sent", "offline:acked", "offline:put", "offline:commit"},
 };
-static const char *const sent_points[SIM_KINDS] = {"router:sent", "fanout:sent", "persister:sent", "offline:sent"};
+static const char *const sent_points[SIM_KINDS] = {"router:sent", "fanout:sent", "persister:sent",
+                                                   "offline:sent"};
 static const char *const kind_names[SIM_KINDS] = {"router", "fanout", "persister", "offline"};
 
 static const struct router_settings router_settings = {.cache_bytes = 4096, .group_cap = 100};
@@ -33,8 +34,11 @@ static const void *settings_of(const struct sim *s, enum sim_group_name g)
     case SGROUP_FANOUT:
         return &fanout_settings;
     case SGROUP_OFFLINE:
-        offline = (struct offline_settings){.cap_items = s->conf.queue_cap, .cap_bytes = 1 << 20, .page_items = 5,
-                                            .page_bytes = 65536, .cache_bytes = 8192};
+        offline = (struct offline_settings){.cap_items = s->conf.queue_cap,
+                                            .cap_bytes = 1 << 20,
+                                            .page_items = 5,
+                                            .page_bytes = 65536,
+                                            .cache_bytes = 8192};
         return &offline;
     default:
         return &persister_settings;
@@ -52,8 +56,8 @@ void sim_proc_assigned(struct sim_proc *p, struct sim_group *g, int32_t part, co
     if (*at)
         sim_shell_close(*at);
     void *shared = p->kind == PROC_FANOUT ? (void *)&p->views : (void *)p->view.lease;
-    *at = sim_shell_open(p, g, &cores[g->core], part, committed, settings_of(p->actor.sim, (enum sim_group_name)g->core),
-                         shared);
+    *at = sim_shell_open(p, g, &cores[g->core], part, committed,
+                         settings_of(p->actor.sim, (enum sim_group_name)g->core), shared);
 }
 
 void sim_proc_lost(struct sim_proc *p, struct sim_group *g, int32_t part)
@@ -162,7 +166,8 @@ void sim_proc_kill(struct sim_actor *a)
     sim_slots_died(s, a, a->life++);
     each_group(p, sim_group_left);
     if (!p->stays_dead)
-        sim_at(s, NULL, (s->calm ? sim_between(s, 1, 100) : sim_between(s, 1, sim_chance(s, 500) ? 200 : 4000)) * MS,
+        sim_at(s, NULL,
+               (s->calm ? sim_between(s, 1, 100) : sim_between(s, 1, sim_chance(s, 500) ? 200 : 4000)) * MS,
                start_again, p, 0);
 }
 
@@ -211,18 +216,23 @@ static void add(struct sim *s, enum sim_kind kind, uint32_t i)
 
 void sim_procs_init(struct sim *s)
 {
-    static const uint16_t inbound[] = {T_INBOUND}, conversation[] = {T_CONVERSATION}, users[] = {T_USER, T_VAULT},
-                          offline[] = {T_OFFLINE, T_CURSOR};
+    static const uint16_t inbound[] = {T_INBOUND}, conversation[] = {T_CONVERSATION},
+                          users[] = {T_USER, T_VAULT}, offline[] = {T_OFFLINE, T_CURSOR};
     struct sim_world *w = s->world;
     uint32_t n = s->conf.workers;
     for (int k = 0; k < SIM_KINDS; k++)
         for (uint32_t i = 0; i < n; i++)
             add(s, (enum sim_kind)k, i);
-    sim_group_init(&w->groups[SGROUP_ROUTER], s, "router", inbound, 1, w->members[PROC_ROUTER], n, SGROUP_ROUTER);
-    sim_group_init(&w->groups[SGROUP_FANOUT], s, "fanout", conversation, 1, w->members[PROC_FANOUT], n, SGROUP_FANOUT);
-    sim_group_init(&w->groups[SGROUP_CONV], s, "persister", conversation, 1, w->members[PROC_PERSISTER], n, SGROUP_CONV);
-    sim_group_init(&w->groups[SGROUP_USERS], s, "users", users, 2, w->members[PROC_PERSISTER], n, SGROUP_USERS);
-    sim_group_init(&w->groups[SGROUP_OFFLINE], s, "offline", offline, 2, w->members[PROC_OFFLINE], n, SGROUP_OFFLINE);
+    sim_group_init(&w->groups[SGROUP_ROUTER], s, "router", inbound, 1, w->members[PROC_ROUTER], n,
+                   SGROUP_ROUTER);
+    sim_group_init(&w->groups[SGROUP_FANOUT], s, "fanout", conversation, 1, w->members[PROC_FANOUT], n,
+                   SGROUP_FANOUT);
+    sim_group_init(&w->groups[SGROUP_CONV], s, "persister", conversation, 1, w->members[PROC_PERSISTER], n,
+                   SGROUP_CONV);
+    sim_group_init(&w->groups[SGROUP_USERS], s, "users", users, 2, w->members[PROC_PERSISTER], n,
+                   SGROUP_USERS);
+    sim_group_init(&w->groups[SGROUP_OFFLINE], s, "offline", offline, 2, w->members[PROC_OFFLINE], n,
+                   SGROUP_OFFLINE);
     for (int k = 0; k < SIM_KINDS; k++)
         for (uint32_t i = 0; i < n; i++)
             sim_proc_start(&w->procs[k][i]);

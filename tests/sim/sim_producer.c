@@ -119,15 +119,23 @@ void sim_send(struct sim_producer *p, uint16_t topic, int32_t part, struct slice
         part = sim_log_partition(s, topic, key);
     struct sim_queue *q = queue_of(p, topic, part);
     struct sending *r = sim_alloc(s, sizeof *r);
-    *r = (struct sending){.producer = p, .key = sim_copy(s, key), .value = sim_copy(s, value), .report = fn,
-                          .ctx = ctx, .tag = tag};
+    *r = (struct sending){.producer = p,
+                          .key = sim_copy(s, key),
+                          .value = sim_copy(s, value),
+                          .report = fn,
+                          .ctx = ctx,
+                          .tag = tag};
     *q->last = r;
     q->last = &r->next;
     p->in_flight++;
     if (p->early && fn) { /* told before it is true */
         r->report = NULL;
         struct sending *early = sim_alloc(s, sizeof *early);
-        *early = (struct sending){.producer = p, .report = fn, .ctx = ctx, .tag = tag, .outcome = SENT_OK,
+        *early = (struct sending){.producer = p,
+                                  .report = fn,
+                                  .ctx = ctx,
+                                  .tag = tag,
+                                  .outcome = SENT_OK,
                                   .offset = sim_log_end(s, topic, part)};
         p->in_flight++;
         sim_at(s, p->actor, 1, report, early, 0);

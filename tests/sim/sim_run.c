@@ -1,8 +1,8 @@
 /* sim_run.c: one schedule from nothing to its verdict. */
 #include "tests/sim/sim_run.h"
 
-#include "common/im/secrets.h"
 #include "common/im/codec.h"
+#include "common/im/secrets.h"
 #include "tests/sim/sim_check.h"
 #include "tests/sim/sim_fault.h"
 #include "tests/sim/sim_world.h"
@@ -105,8 +105,13 @@ void sim_schedule(uint64_t seed, enum sim_plant plant, bool tracing, struct sim_
     }
     struct sim_event *heap = s->heap;
     arena_reset(s->arena);
-    *s = (struct sim){.arena = s->arena, .secrets = s->secrets, .heap = heap, .cap_heap = s->cap_heap,
-                      .rng = {seed}, .now = SEC, .tracing = tracing};
+    *s = (struct sim){.arena = s->arena,
+                      .secrets = s->secrets,
+                      .heap = heap,
+                      .cap_heap = s->cap_heap,
+                      .rng = {seed},
+                      .now = SEC,
+                      .tracing = tracing};
     sim_conf_of(&s->conf, seed, plant);
     s->world = sim_alloc(s, sizeof *s->world);
     sim_log_init(s);

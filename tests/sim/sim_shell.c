@@ -102,17 +102,21 @@ static bool on_record(void *ctx, const struct record *r)
 
 static void open_core(struct sim_shell *p)
 {
-    struct core_open o = {.part = p->part, .next = p->mark.next, .quiet = p->mark.quiet, .settings = p->settings,
+    struct core_open o = {.part = p->part,
+                          .next = p->mark.next,
+                          .quiet = p->mark.quiet,
+                          .settings = p->settings,
                           .shared = p->shared};
     memcpy(p->next, p->mark.next, sizeof p->next);
     p->core = p->decl->ops->open(&o);
     if (!p->core)
         abort();
     p->state = SHELL_RUNNING;
-    sim_trace(p->sim, "%s %s/%d: open at %ld, quiet below %ld, committed %ld", p->proc->actor.name, p->decl->name,
-              p->part, (long)p->mark.next[0], (long)p->mark.quiet[0], (long)p->committed[0]);
+    sim_trace(p->sim, "%s %s/%d: open at %ld, quiet below %ld, committed %ld", p->proc->actor.name,
+              p->decl->name, p->part, (long)p->mark.next[0], (long)p->mark.quiet[0], (long)p->committed[0]);
     for (size_t i = 0; i < p->group->n_inputs; i++)
-        sim_reader_open(&p->readers[i], &p->proc->actor, p->group->inputs[i], p->part, p->mark.next[i], on_record, p);
+        sim_reader_open(&p->readers[i], &p->proc->actor, p->group->inputs[i], p->part, p->mark.next[i],
+                        on_record, p);
 }
 
 static void commit(struct sim_shell *p);
@@ -155,8 +159,8 @@ static void recover(struct sim_shell *p)
         after(p, sim_between(p->sim, 5, 100) * MS, recover);
         return;
     }
-    sim_trace(p->sim, "%s %s/%d: recovered %u rows, next %ld, quiet %ld", p->proc->actor.name, p->decl->name, p->part,
-              r->rows.n, (long)r->next[0], (long)r->quiet[0]);
+    sim_trace(p->sim, "%s %s/%d: recovered %u rows, next %ld, quiet %ld", p->proc->actor.name, p->decl->name,
+              p->part, r->rows.n, (long)r->next[0], (long)r->quiet[0]);
     p->put = (struct sim_put){.rows = r->rows.v, .n = r->rows.n, .mark = p->mark, .reset = true};
     p->put.mark.serial++;
     p->put.mark.present = true;
@@ -206,12 +210,17 @@ static void open_store(struct sim_shell *p)
     sim_store_open(&p->handle, on_opened, p, p->cancelled);
 }
 
-struct sim_shell *sim_shell_open(struct sim_proc *proc, struct sim_group *g, const struct sim_core *decl, int32_t part,
-                                 const int64_t *committed, const void *settings, void *shared)
+struct sim_shell *sim_shell_open(struct sim_proc *proc, struct sim_group *g, const struct sim_core *decl,
+                                 int32_t part, const int64_t *committed, const void *settings, void *shared)
 {
     struct sim *s = proc->actor.sim;
     struct sim_shell *p = sim_alloc(s, sizeof *p);
-    *p = (struct sim_shell){.sim = s, .proc = proc, .group = g, .decl = decl, .part = part, .settings = settings,
+    *p = (struct sim_shell){.sim = s,
+                            .proc = proc,
+                            .group = g,
+                            .decl = decl,
+                            .part = part,
+                            .settings = settings,
                             .shared = shared};
     p->cancelled = sim_alloc(s, sizeof *p->cancelled);
     p->queue_tail = &p->queue;
@@ -280,7 +289,8 @@ static void load(struct sim_shell *p)
     struct sim_batch *b = p->loading;
     if (!b)
         return;
-    for (uint32_t i = b->asked; i < b->n_wants; i++) { /* what is on its way to the store need not be asked for */
+    for (uint32_t i = b->asked; i < b->n_wants;
+         i++) { /* what is on its way to the store need not be asked for */
         struct slice row;
         if (!in_flight(p, &b->wants[i], &row))
             continue;
@@ -309,8 +319,8 @@ static void plan(struct sim_batch *b)
         enum core_rc rc = p->decl->ops->plan(p->core, &b->recs[i]->rec, &b->want);
         b->more[i] = rc == CORE_MORE;
         if (rc == CORE_POISON || rc == CORE_STOP) {
-            sim_fail(p->sim, rc == CORE_STOP ? "halted" : "poison", "%s/%d plans offset %ld of topic %u", p->decl->name,
-                     p->part, (long)b->recs[i]->rec.offset, b->recs[i]->rec.topic);
+            sim_fail(p->sim, rc == CORE_STOP ? "halted" : "poison", "%s/%d plans offset %ld of topic %u",
+                     p->decl->name, p->part, (long)b->recs[i]->rec.offset, b->recs[i]->rec.topic);
             return;
         }
     }
@@ -395,12 +405,12 @@ static void step(struct sim_batch *b)
         struct record changed = *r;
         if (p->sim->conf.plant == PLANT_NO_DUPLICATES && r->topic == T_CONVERSATION)
             changed.value = sim_plant_unnumbered(p->sim, r->value);
-        sim_trace(p->sim, "%s %s/%d: %s%s", p->proc->actor.name, p->decl->name, p->part, sim_describe(p->sim, r),
-                  b->fx.quiet ? " (quiet)" : "");
+        sim_trace(p->sim, "%s %s/%d: %s%s", p->proc->actor.name, p->decl->name, p->part,
+                  sim_describe(p->sim, r), b->fx.quiet ? " (quiet)" : "");
         enum core_rc rc = p->decl->ops->step(p->core, &changed, now, &b->fx);
         if (rc != CORE_OK) {
-            sim_fail(p->sim, rc == CORE_STOP ? "halted" : "poison", "%s/%d steps offset %ld of topic %u", p->decl->name,
-                     p->part, (long)r->offset, r->topic);
+            sim_fail(p->sim, rc == CORE_STOP ? "halted" : "poison", "%s/%d steps offset %ld of topic %u",
+                     p->decl->name, p->part, (long)r->offset, r->topic);
             return;
         }
         p->next[b->recs[i]->input] = r->offset + 1;
@@ -507,7 +517,8 @@ static void put(struct sim_shell *p)
     }
     p->mark_due = false;
     p->put = (struct sim_put){.rows = sim_alloc(p->sim, n * sizeof(struct sim_row) + 1),
-                              .appends = sim_alloc(p->sim, n_appends * sizeof(struct slice) + 1), .mark = p->mark};
+                              .appends = sim_alloc(p->sim, n_appends * sizeof(struct slice) + 1),
+                              .mark = p->mark};
     p->put.mark.serial++;
     memcpy(p->put.mark.next, last->upto, sizeof p->put.mark.next);
     for (struct sim_batch *b = p->batches;; b = b->next) {

@@ -36,7 +36,8 @@ int sim_slot_commit(struct sim_member *, int64_t next); /* -ESTALE */
 bool sim_slot_has_edge(const struct sim_slot *);
 size_t sim_slot_members(const struct sim_slot *);
 void sim_slots_died(struct sim *, struct sim_actor *, uint32_t life);
-void sim_slots_away(struct sim *, struct sim_actor *); /* stopped: expelled if it does not come back in time */
-void sim_slot_rebalance(struct sim_slot *);            /* for no reason of its own */
+void sim_slots_away(struct sim *,
+                    struct sim_actor *);    /* stopped: expelled if it does not come back in time */
+void sim_slot_rebalance(struct sim_slot *); /* for no reason of its own */
 
 #endif

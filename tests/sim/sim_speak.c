@@ -5,7 +5,8 @@
 #include "tests/sim/sim_client_int.h"
 #include "tests/sim/sim_world.h"
 
-void sim_client_say(struct sim_client *c, struct sim_link *l, uint16_t type, uint32_t seq_id, const ProtobufCMessage *m)
+void sim_client_say(struct sim_client *c, struct sim_link *l, uint16_t type, uint32_t seq_id,
+                    const ProtobufCMessage *m)
 {
     uint8_t buf[8192];
     int n = codec_pack_into(m, buf, sizeof buf);
@@ -99,7 +100,8 @@ static void on_login(struct sim_client *c, struct sim_link *l, uint32_t seq_id, 
         return;
     }
     sim_trace(c->sim, "%s may not log in: %d", c->name, r->code);
-    if (r->code == IM__CODE__BAD_CREDENTIALS || r->code == IM__CODE__BAD_TOKEN || r->code == IM__CODE__SESSION_REVOKED)
+    if (r->code == IM__CODE__BAD_CREDENTIALS || r->code == IM__CODE__BAD_TOKEN ||
+        r->code == IM__CODE__SESSION_REVOKED)
         sim_fail(c->sim, "lost", "%s was registered and is refused with code %d", c->name, r->code);
     sim_client_hang_up(c);
 }
@@ -139,7 +141,8 @@ void sim_client_confirm_soon(struct sim_client *c)
     if (c->confirm_scheduled)
         return;
     c->confirm_scheduled = true;
-    sim_at(c->sim, NULL, sim_delay(c->sim) + (sim_chance(c->sim, 200) ? sim_between(c->sim, 0, 300) * MS : 0), confirm, c, 0);
+    sim_at(c->sim, NULL, sim_delay(c->sim) + (sim_chance(c->sim, 200) ? sim_between(c->sim, 0, 300) * MS : 0),
+           confirm, c, 0);
 }
 
 /* A delivery number: they come one after the other on each connection. */
@@ -155,7 +158,9 @@ static void on_number(struct sim_client *c, const struct sim_link *l, uint32_t n
 static void on_chat(struct sim_client *c, const Im__ChatPush *p)
 {
     struct id16 conv = codec_id(p->conversation);
-    struct sim_seen what = {.sender = codec_id(p->sender), .device = p->sender_device, .client_seq = p->client_seq,
+    struct sim_seen what = {.sender = codec_id(p->sender),
+                            .device = p->sender_device,
+                            .client_seq = p->client_seq,
                             .text = sim_text_hash(p->text, strlen(p->text))};
     sim_trace(c->sim, "%s is shown %lu: %s", c->name, (unsigned long)p->seq, p->text);
     sim_client_shown(c, &conv, p->seq, &what);
@@ -182,8 +187,8 @@ static void on_outcome(struct sim_client *c, const Im__MsgAck *a)
         m->acked |= a->stage == IM__STAGE__ACCEPTED;
         return;
     }
-    sim_trace(c->sim, "%s: send %lu is at stage %d, place %lu", c->name, (unsigned long)a->client_seq, a->stage,
-              (unsigned long)a->seq);
+    sim_trace(c->sim, "%s: send %lu is at stage %d, place %lu", c->name, (unsigned long)a->client_seq,
+              a->stage, (unsigned long)a->seq);
     if (a->stage == IM__STAGE__ACCEPTED) {
         m->acked = true;
         return;
@@ -192,7 +197,8 @@ static void on_outcome(struct sim_client *c, const Im__MsgAck *a)
         if (a->code == IM__CODE__STALE)
             m->stale = true;
         else
-            sim_fail(c->sim, "refused", "%s: send %lu is refused with code %d", c->name, (unsigned long)a->client_seq, a->code);
+            sim_fail(c->sim, "refused", "%s: send %lu is refused with code %d", c->name,
+                     (unsigned long)a->client_seq, a->code);
         m->resolved = true;
         return;
     }
@@ -201,7 +207,9 @@ static void on_outcome(struct sim_client *c, const Im__MsgAck *a)
                  (unsigned long)m->client_seq, (unsigned long)m->seq, (unsigned long)a->seq);
     m->resolved = true;
     m->seq = a->seq;
-    struct sim_seen what = {.sender = c->sim->world->users[c->user].id, .device = m->device, .client_seq = m->client_seq,
+    struct sim_seen what = {.sender = c->sim->world->users[c->user].id,
+                            .device = m->device,
+                            .client_seq = m->client_seq,
                             .text = sim_text_hash(m->text, strlen(m->text))};
     sim_client_shown(c, &m->conv, a->seq, &what);
 }
@@ -221,7 +229,8 @@ static void on_error(struct sim_client *c, uint32_t seq_id, const Im__Error *e)
         m = m->next;
     if (m && e->code == IM__CODE__UNKNOWN_USER) {
         if (m->peer != SIM_GHOST)
-            sim_fail(c->sim, "lost", "%s: %s is said not to exist", c->name, c->sim->world->users[m->peer].login);
+            sim_fail(c->sim, "lost", "%s: %s is said not to exist", c->name,
+                     c->sim->world->users[m->peer].login);
         m->refused = m->attempts == 1 && !m->acked; /* an earlier attempt may have been taken on trust */
         m->resolved = true;
     } else if (m && !m->resolved) {
@@ -245,7 +254,8 @@ void sim_client_pull(struct sim_client *c, uint32_t talk, uint64_t after)
     sim_client_say(c, c->link, IM__FRAME_TYPE__PULL_OFFLINE_REQ, c->pull_seq_id, &r.base);
 }
 
-static void on_page(struct sim_client *c, const struct sim_link *l, uint32_t seq_id, const Im__PullOfflineRsp *r)
+static void on_page(struct sim_client *c, const struct sim_link *l, uint32_t seq_id,
+                    const Im__PullOfflineRsp *r)
 {
     for (size_t i = 0; i < r->n_cursors; i++) {
         struct id16 conv = codec_id(r->cursors[i]->conversation);
@@ -311,7 +321,8 @@ void sim_client_frame(struct sim_client *c, struct sim_link *l, const struct sim
         return;
     if (l == c->link)
         c->heard_us = c->sim->now;
-    ProtobufCMessage *m = t && t->server ? protobuf_c_message_unpack(t->server, NULL, f->payload.n, f->payload.p) : NULL;
+    ProtobufCMessage *m =
+        t && t->server ? protobuf_c_message_unpack(t->server, NULL, f->payload.n, f->payload.p) : NULL;
     if (!m) {
         sim_fail(c->sim, "bad frame", "%s cannot read a frame of type %u", c->name, f->type);
         return;

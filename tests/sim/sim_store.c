@@ -144,7 +144,8 @@ static void do_put(struct request *q)
 {
     struct sim_spart *p = q->h->of;
     const struct store_mark *m = &p->now.mark, *mine = &q->put->mark;
-    bool fenced = m->generation != mine->generation || m->serial > mine->serial || mine->serial > m->serial + 1;
+    bool fenced =
+        m->generation != mine->generation || m->serial > mine->serial || mine->serial > m->serial + 1;
     if (fenced && p->sim->conf.plant != PLANT_NO_FENCE) {
         q->rc = STORE_FENCED;
         sim_trace(p->sim, "store %d/%d: put of generation %ld serial %ld refused", p->name, p->part,
@@ -181,11 +182,13 @@ static void carry_out(void *ctx, uint64_t arg)
         q->rc = STORE_DOWN;
     else
         verbs[q->verb](q);
-    if (q->rc == STORE_OK && !s->calm && sim_chance(s, 4) && sim_chance(s, s->conf.weights[FAULT_PUT_UNANSWERED])) {
+    if (q->rc == STORE_OK && !s->calm && sim_chance(s, 4) &&
+        sim_chance(s, s->conf.weights[FAULT_PUT_UNANSWERED])) {
         q->rc = STORE_DOWN;
         sim_fault(s, FAULT_PUT_UNANSWERED);
     }
-    q->h->answered_at = in_order(q->h->answered_at, s->now + sim_delay(s) + (q->rc == STORE_DOWN ? 20 * MS : 0));
+    q->h->answered_at =
+        in_order(q->h->answered_at, s->now + sim_delay(s) + (q->rc == STORE_DOWN ? 20 * MS : 0));
     sim_at(s, q->h->actor, q->h->answered_at - s->now, answer, q, 0);
 }
 
@@ -208,8 +211,8 @@ void sim_store_open(struct sim_handle *h, sim_opened_fn *fn, void *ctx, const bo
 void sim_store_load(struct sim_handle *h, struct sim_row *keys, size_t n, sim_done_fn *fn, void *ctx,
                     const bool *cancelled)
 {
-    ask((struct request){.h = h, .verb = LOAD, .keys = keys, .n = n, .done = fn, .ctx = ctx,
-                         .cancelled = cancelled});
+    ask((struct request){
+        .h = h, .verb = LOAD, .keys = keys, .n = n, .done = fn, .ctx = ctx, .cancelled = cancelled});
 }
 
 void sim_store_put(struct sim_handle *h, const struct sim_put *put, sim_done_fn *fn, void *ctx,

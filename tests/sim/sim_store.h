@@ -66,7 +66,8 @@ struct sim_put { /* stays put until it is over; may be put again */
     struct store_mark mark;
     bool reset;
 };
-void sim_store_put(struct sim_handle *, const struct sim_put *, sim_done_fn *, void *ctx, const bool *cancelled);
+void sim_store_put(struct sim_handle *, const struct sim_put *, sim_done_fn *, void *ctx,
+                   const bool *cancelled);
 
 void sim_redis_wipe(struct sim *);
 void sim_redis_snapshot(struct sim *);

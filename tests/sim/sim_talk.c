@@ -86,11 +86,13 @@ static void grow(struct sim_client *c, struct sim_talk *t, uint64_t seq)
 
 static bool same(const struct sim_seen *a, const struct sim_seen *b)
 {
-    return id_eq(a->sender, b->sender) && a->device == b->device && a->client_seq == b->client_seq && a->text == b->text;
+    return id_eq(a->sender, b->sender) && a->device == b->device && a->client_seq == b->client_seq &&
+           a->text == b->text;
 }
 
 /* A place is shown once; the same again is dropped, and its cursor told again: the server does not know that we have it. */
-void sim_client_shown(struct sim_client *c, const struct id16 *conv, uint64_t seq, const struct sim_seen *what)
+void sim_client_shown(struct sim_client *c, const struct id16 *conv, uint64_t seq,
+                      const struct sim_seen *what)
 {
     struct sim_talk *t = find(c, conv);
     if (!t || !seq || seq > 100000) {

@@ -15,7 +15,8 @@ struct sim_view {
     void *ctx;
 };
 
-void sim_view_open(struct sim_view *, struct sim_actor *, bool presence, void (*lease_changed)(void *), void *ctx);
+void sim_view_open(struct sim_view *, struct sim_actor *, bool presence, void (*lease_changed)(void *),
+                   void *ctx);
 void sim_view_close(struct sim_view *);
 bool sim_view_ready(const struct sim_view *); /* has seen what was there when it was opened */
 void sim_view_lag(struct sim_view *, int64_t us);
