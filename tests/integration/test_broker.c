@@ -24,7 +24,7 @@
 #include <cmocka.h>
 
 #define ROUNDS  3
-#define WAIT_MS 90000
+#define WAIT_MS 180000
 #define PERIOD  5 /* ms between sends */
 
 struct shared { /* written by the child */
