@@ -3,14 +3,12 @@
 #include "tests/sim/sim_batch.h"
 #include "tests/sim/sim_describe.h"
 #include "tests/sim/sim_plant.h"
+#include "tests/sim/sim_shell_int.h"
 #include "tests/sim/sim_world.h"
 
 #include <errno.h>
 
 #define BATCHES 4
-
-static void turn(struct sim_shell *p);
-static void open_store(struct sim_shell *p);
 
 static bool early(const struct sim_shell *p)
 {
@@ -62,7 +60,7 @@ static void run_later(void *ctx, uint64_t arg)
         l->fn(l->p);
 }
 
-static void after(struct sim_shell *p, int64_t us, void (*fn)(struct sim_shell *))
+void sim_shell_after(struct sim_shell *p, int64_t us, void (*fn)(struct sim_shell *))
 {
     struct later *l = sim_alloc(p->sim, sizeof *l);
     *l = (struct later){p, p->cancelled, fn};
@@ -82,152 +80,7 @@ void sim_shell_reopen(struct sim_shell *p, const char *why)
         return;
     }
     p->state = SHELL_OPENING;
-    after(p, sim_between(p->sim, 1, 200) * MS, open_store);
-}
-
-/* ---- opening ---- */
-static bool on_record(void *ctx, const struct record *r)
-{
-    struct sim_shell *p = ctx;
-    struct sim_queued *q = sim_alloc(p->sim, sizeof *q);
-    q->rec = *r;
-    while (p->group->inputs[q->input] != r->topic)
-        q->input++;
-    *p->queue_tail = q;
-    p->queue_tail = &q->next;
-    p->n_queue++;
-    turn(p);
-    return p->n_queue < 64;
-}
-
-static void open_core(struct sim_shell *p)
-{
-    struct core_open o = {.part = p->part,
-                          .next = p->mark.next,
-                          .quiet = p->mark.quiet,
-                          .settings = p->settings,
-                          .shared = p->shared};
-    memcpy(p->next, p->mark.next, sizeof p->next);
-    p->core = p->decl->ops->open(&o);
-    if (!p->core)
-        abort();
-    p->state = SHELL_RUNNING;
-    sim_trace(p->sim, "%s %s/%d: open at %ld, quiet below %ld, committed %ld", p->proc->actor.name,
-              p->decl->name, p->part, (long)p->mark.next[0], (long)p->mark.quiet[0], (long)p->committed[0]);
-    for (size_t i = 0; i < p->group->n_inputs; i++)
-        sim_reader_open(&p->readers[i], &p->proc->actor, p->group->inputs[i], p->part, p->mark.next[i],
-                        on_record, p);
-}
-
-static void commit(struct sim_shell *p);
-
-static void started(struct sim_shell *p)
-{
-    bool ahead = false;
-    open_core(p);
-    for (size_t i = 0; i < p->group->n_inputs; i++)
-        ahead |= p->mark.next[i] > p->committed[i];
-    if (!ahead)
-        return;
-    p->commit_scheduled = true;
-    after(p, sim_between(p->sim, 0, 200) * MS, commit);
-}
-
-static void on_recovered(void *ctx, enum store_rc rc)
-{
-    struct sim_shell *p = ctx;
-    if (rc == STORE_FENCED) {
-        sim_shell_reopen(p, "recovered rows refused");
-        return;
-    }
-    if (rc == STORE_DOWN) {
-        sim_store_put(&p->handle, &p->put, on_recovered, p, p->cancelled);
-        return;
-    }
-    p->mark = p->put.mark;
-    started(p);
-}
-
-static void recover(struct sim_shell *p)
-{
-    struct sim_recovery *r = sim_alloc(p->sim, sizeof *r);
-    if (p->decl->recover)
-        p->decl->recover(p, r);
-    else
-        memcpy(r->quiet, p->committed, sizeof r->quiet);
-    if (r->again) {
-        after(p, sim_between(p->sim, 5, 100) * MS, recover);
-        return;
-    }
-    sim_trace(p->sim, "%s %s/%d: recovered %u rows, next %ld, quiet %ld", p->proc->actor.name, p->decl->name,
-              p->part, r->rows.n, (long)r->next[0], (long)r->quiet[0]);
-    p->put = (struct sim_put){.rows = r->rows.v, .n = r->rows.n, .mark = p->mark, .reset = true};
-    p->put.mark.serial++;
-    p->put.mark.present = true;
-    memcpy(p->put.mark.next, r->next, sizeof r->next);
-    memcpy(p->put.mark.quiet, r->quiet, sizeof r->quiet);
-    sim_store_put(&p->handle, &p->put, on_recovered, p, p->cancelled);
-}
-
-static void judge_mark(struct sim_shell *p)
-{
-    bool fresh = true, behind = false;
-    for (size_t i = 0; i < p->group->n_inputs; i++) {
-        int64_t c = p->committed[i];
-        fresh &= c == 0;
-        behind |= p->mark.next[i] < c && p->mark.quiet[i] < c;
-    }
-    if (p->mark.present && !behind) {
-        started(p);
-    } else if (!p->mark.present && fresh) {
-        struct sim_recovery none = {0};
-        p->put = (struct sim_put){.mark = p->mark, .reset = true};
-        p->put.mark.serial++;
-        p->put.mark.present = true;
-        memcpy(p->put.mark.next, none.next, sizeof none.next);
-        memcpy(p->put.mark.quiet, none.quiet, sizeof none.quiet);
-        sim_store_put(&p->handle, &p->put, on_recovered, p, p->cancelled);
-    } else {
-        recover(p);
-    }
-}
-
-static void on_opened(void *ctx, enum store_rc rc, const struct store_mark *mark)
-{
-    struct sim_shell *p = ctx;
-    if (rc != STORE_OK) {
-        after(p, sim_between(p->sim, 10, 200) * MS, open_store);
-        return;
-    }
-    p->mark = *mark;
-    judge_mark(p);
-}
-
-static void open_store(struct sim_shell *p)
-{
-    p->handle = (struct sim_handle){.of = &p->sim->world->stores.part[p->decl->store][p->part],
-                                    .actor = &p->proc->actor};
-    sim_store_open(&p->handle, on_opened, p, p->cancelled);
-}
-
-struct sim_shell *sim_shell_open(struct sim_proc *proc, struct sim_group *g, const struct sim_core *decl,
-                                 int32_t part, const int64_t *committed, const void *settings, void *shared)
-{
-    struct sim *s = proc->actor.sim;
-    struct sim_shell *p = sim_alloc(s, sizeof *p);
-    *p = (struct sim_shell){.sim = s,
-                            .proc = proc,
-                            .group = g,
-                            .decl = decl,
-                            .part = part,
-                            .settings = settings,
-                            .shared = shared};
-    p->cancelled = sim_alloc(s, sizeof *p->cancelled);
-    p->queue_tail = &p->queue;
-    p->batches_tail = &p->batches;
-    memcpy(p->committed, committed, sizeof p->committed);
-    open_store(p);
-    return p;
+    sim_shell_after(p, sim_between(p->sim, 1, 200) * MS, sim_shell_open_store);
 }
 
 /* ---- plan, load ---- */
@@ -271,7 +124,7 @@ static void on_loaded(void *ctx, enum store_rc rc)
         return;
     }
     if (rc != STORE_OK) {
-        after(p, sim_between(p->sim, 5, 100) * MS, load);
+        sim_shell_after(p, sim_between(p->sim, 5, 100) * MS, load);
         return;
     }
     for (uint32_t i = b->loaded; i < b->asked; i++) {
@@ -429,7 +282,7 @@ static void step(struct sim_batch *b)
     send_out(b);
     if (!b->in_flight || early(p))
         put(p);
-    turn(p);
+    sim_shell_turn(p);
 }
 
 /* ---- put, commit ---- */
@@ -467,13 +320,14 @@ static void on_put(void *ctx, enum store_rc rc)
         return;
     if (!p->commit_scheduled) {
         p->commit_scheduled = true;
-        after(p, p->state == SHELL_DRAINING ? 0 : sim_between(p->sim, 0, 200) * MS, commit);
+        sim_shell_after(p, p->state == SHELL_DRAINING ? 0 : sim_between(p->sim, 0, 200) * MS,
+                        sim_shell_commit);
     }
     put(p);
-    turn(p);
+    sim_shell_turn(p);
 }
 
-static void commit(struct sim_shell *p)
+void sim_shell_commit(struct sim_shell *p)
 {
     p->commit_scheduled = false;
     if (sim_group_commit(p->group, p->part, p->proc, p->mark.next)) {
@@ -512,7 +366,7 @@ static void put(struct sim_shell *p)
     if (!last)
         return;
     if (!n && !n_appends && !p->mark_due && p->n_batches < BATCHES && sim_chance(p->sim, 500)) {
-        after(p, sim_between(p->sim, 1, 200) * MS, put_due); /* a mark alone may wait */
+        sim_shell_after(p, sim_between(p->sim, 1, 200) * MS, put_due); /* a mark alone may wait */
         return;
     }
     p->mark_due = false;
@@ -542,15 +396,15 @@ static void take_turn(struct sim_shell *p)
     if (p->state == SHELL_RUNNING && !p->loading && p->queue && p->n_batches < BATCHES && !p->sim->verdict[0])
         start_batch(p);
     if (p->core && p->queue && !p->loading && p->n_batches < BATCHES)
-        turn(p);
+        sim_shell_turn(p);
 }
 
-static void turn(struct sim_shell *p)
+void sim_shell_turn(struct sim_shell *p)
 {
     if (p->turn_scheduled || !p->core || !p->queue)
         return;
     p->turn_scheduled = true;
-    after(p, sim_chance(p->sim, 700) ? 10 : sim_delay(p->sim), take_turn);
+    sim_shell_after(p, sim_chance(p->sim, 700) ? 10 : sim_delay(p->sim), take_turn);
 }
 
 void sim_shell_drain(struct sim_shell *p)
@@ -570,7 +424,7 @@ void sim_shell_drain(struct sim_shell *p)
     p->mark_due = true;
     if (!p->batches && !p->putting) {
         p->commit_scheduled = true;
-        after(p, 0, commit);
+        sim_shell_after(p, 0, sim_shell_commit);
     } else {
         put(p);
     }
