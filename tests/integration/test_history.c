@@ -396,5 +396,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(crash_points_lose_nothing, setup, teardown),
 #endif
     };
+    if (getenv("TEST_CASE"))
+        cmocka_set_test_filter(getenv("TEST_CASE"));
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

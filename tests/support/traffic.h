@@ -16,6 +16,7 @@ struct traffic_conf { /* zero takes the default */
     int devices;      /* of each: 2 */
     int pace_ms;      /* between two sends of a device: 40 */
     int window;       /* sends of a device without outcome: 8 */
+    int settle_ms;    /* of patience in traffic_settle(): PL_WAIT_MS */
     uint64_t seed;    /* default: TEST_SEED, else by chance; said in every failure */
 };
 
@@ -41,9 +42,11 @@ void traffic_more(struct traffic *, size_t acked);
             traffic_in_time(t, by_, #cond);                \
         }                                                  \
     } while (0)
+/* Signals a process and goes on until it has ended; status as of waitpid(). */
+int traffic_stop(struct traffic *, enum pl_kind, int i, int signal);
 void traffic_in_time(struct traffic *, int64_t by, const char *what);
 
-/* Stops sending, waits, judges; breaches fail the test. Then it is freed. */
+/* Stops sending, waits, judges; breaches fail the test. Then it is freed. What does not settle is judged too. */
 void traffic_settle(struct traffic *);
 
 #endif
