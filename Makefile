@@ -7,7 +7,7 @@
 #   DEVELOPER=1        more warnings
 #   V=1                show whole commands
 #   CC=gcc             the compiler; CFLAGS and LDFLAGS are added to ours
-#   CRASH_POINTS=1     compiles in CRASH_AT=process:step:n (builds into $(B)-crash)
+#   CRASH_POINTS=1     compiles in CRASH_AT=process:step:n and PARLEY_PLANT=defect (builds into $(B)-crash)
 #   TEST=NAME          for test, check, unit, integration: only tests whose name contains NAME
 #   SEEDS=20000        for sim: how many schedules;  SEED=N: the first seed
 #   prefix=/usr/local  DESTDIR=  for install
@@ -242,11 +242,15 @@ fuzz: ## libFuzzer builds of tests/fuzz (needs clang), into $(B)-address-undefin
 	@command -v clang >/dev/null || { echo 'make fuzz needs clang: run `make deps-dev`'; exit 2; }
 	+$(MAKE) CC=clang FUZZ=1 SANITIZE=address,undefined fuzzers
 	@echo 'run one: $(B)-address-undefined-fuzz/tests/fuzz/fuzz_X -max_total_time=60 tests/fuzz/corpus/X'
-.PHONY: fuzzers build-unit build-integration
+planted: ## show that the crash tests notice planted defects (ack early, commit early, no duplicate check)
+	+$(MAKE) CRASH_POINTS=1 build-crash
+	tests/planted '$(if $(CRASH_POINTS),$(O),$(O)-crash)'
+.PHONY: planted fuzzers build-unit build-integration build-crash
 fuzzers: $(FUZZERS)
 # What tests/run needs for part of the tests, so that a file in progress elsewhere does not stand in the way.
 chosen = $(if $(TEST),$(foreach t,$(1),$(if $(findstring $(TEST),$(notdir $t)),$t)),$(1))
 build-unit: $(call chosen,$(UNIT))
+build-crash: $(PROGRAMS) $(O)/tests/integration/test_crash $(O)/tests/integration/test_history # with CRASH_POINTS=1
 build-integration: $(if $(call chosen,$(INTEGRATION)),$(PROGRAMS) $(call chosen,$(INTEGRATION)))
 coverage: ## unit tests with gcov; prints lines covered per folder
 	+$(MAKE) COVERAGE=1 unit
