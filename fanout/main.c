@@ -175,8 +175,8 @@ static void fini(struct daemon_run *run)
         return;
     shell_free(p->shell);
     follow_release(&p->follow);
+    kv_free(p->kv); /* answers what is in flight to the store */
     store_free(p->store);
-    kv_free(p->kv);
     deploy_release(&p->deploy);
     free(p);
 }

@@ -91,7 +91,8 @@ static inline void store_free(struct store *s)
 /* No rows: the mark is what the group has committed. */
 struct store *store_none_new(struct loop *);
 
-/* Redis: one hash per (prefix, group, partition, table) and the mark in a hash of its own; put is one script.
+/* Free the kv first: what is in flight in it is answered to the store.
+ * Redis: one hash per (prefix, group, partition, table) and the mark in a hash of its own; put is one script.
  */
 struct store *store_redis_new(struct loop *, struct kv *, const char *prefix);
 

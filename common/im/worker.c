@@ -146,7 +146,7 @@ void worker_release(struct worker *w)
 {
     shell_free(w->shell);
     follow_release(&w->views);
+    kv_free(w->kv); /* answers what is in flight to the store */
     store_free(w->store);
-    kv_free(w->kv);
     deploy_release(&w->deploy);
 }

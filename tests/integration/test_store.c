@@ -443,6 +443,27 @@ static void redis_that_is_busy_is_asked_again(void **state)
     store_free(s);
 }
 
+/* As a process ends while Redis does not answer: the kv goes first and answers what is in flight. */
+static void redis_store_ends_with_questions_in_flight(void **state)
+{
+    (void)state;
+    struct kv *own = kv_new(loop, &(struct kv_conf){.url = getenv("PARLEY_REDIS")});
+    struct store *s = store_redis_new(loop, own, "test");
+    WAIT_UNTIL(kv_up(own));
+    struct opened a = open_part(s, 13), b = {0};
+    struct done d = {0};
+    static const int64_t committed[2];
+    struct store_key key = {1, S("k")};
+    s->ops->load(a.p, &key, 1, on_row, on_done, &d);
+    s->ops->close(a.p);
+    store_open(s, prefix, 14, 2, committed, on_open, &b);
+    kv_free(own);
+    assert_int_equal(b.calls, 1);
+    assert_int_equal(b.rc, STORE_DOWN);
+    assert_int_equal(d.calls, 0);
+    store_free(s);
+}
+
 /* ---- PostgreSQL ---- */
 static char sql[8][256];
 static struct store_pg_table pg_tables[2];
@@ -591,6 +612,7 @@ int main(void)
         cmocka_unit_test(redis_away_means_down),
         cmocka_unit_test(redis_with_a_full_pipe_takes_a_load_whole_or_not_at_all),
         cmocka_unit_test(redis_that_is_busy_is_asked_again),
+        cmocka_unit_test(redis_store_ends_with_questions_in_flight),
         cmocka_unit_test(postgres_rows_and_mark),
         cmocka_unit_test(postgres_cut_connection_comes_back),
     };
