@@ -8,6 +8,7 @@
 #include <utlist.h>
 
 #define HELD_TALK_MAX 512  /* messages waiting above a hole, in one conversation */
+#define OWN_MAX       (HELD_TALK_MAX + 1) /* runs of own messages between those */
 #define HELD_MAX      4096 /* … and in all */
 #define FIRST_ASK_MS  200  /* most holes close by themselves at once */
 #define ASK_MAX_MS    4000
@@ -114,6 +115,7 @@ static struct talk *talk_get(struct inbox *in, struct id16 id)
     if (!t)
         return NULL;
     t->id = id;
+    t->own.max = OWN_MAX;
     t->ask_at = NEVER;
     t->hole_since = NONE;
     DL_APPEND(in->lru, t);
@@ -320,7 +322,7 @@ int inbox_own(struct inbox *in, struct id16 conv, uint64_t seq, bool new_device)
         drain(in, t);
         return 0;
     }
-    if (t->own.n == RANGES_MAX) /* rather wait for one of the oldest than take others' places for ours */
+    if (t->own.n == OWN_MAX) /* rather wait for one of the oldest than take others' places for ours */
         drop_first(&t->own);
     int rc = ranges_add(&t->own, seq, seq);
     drain(in, t);

@@ -59,7 +59,7 @@ int ranges_add(struct ranges *r, uint64_t from, uint64_t upto)
         r->n++;
     }
     r->v[lo] = (struct range){from, upto};
-    if (r->n > RANGES_MAX)
+    if (r->n > (r->max ? r->max : RANGES_MAX))
         return ranges_add(r, r->v[0].from, r->v[1].upto);
     return 0;
 }

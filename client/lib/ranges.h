@@ -1,6 +1,6 @@
 /* ranges.h: which numbers of a conversation are here: a short list of runs without holes, ascending.
  *
- * A set, not a maximum: what lies above a hole does not hide that the hole is one. Past RANGES_MAX runs the
+ * A set, not a maximum: what lies above a hole does not hide that the hole is one. Past `max` runs the
  * lowest hole is given up (its numbers then count as here). Zero-initialised is empty. */
 #ifndef PARLEY_CLIENT_RANGES_H
 #define PARLEY_CLIENT_RANGES_H
@@ -17,6 +17,7 @@ struct range {
 struct ranges {
     struct range *v;
     uint32_t n, cap;
+    uint32_t max; /* 0: RANGES_MAX */
 };
 
 void ranges_release(struct ranges *);

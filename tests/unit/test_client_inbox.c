@@ -136,6 +136,26 @@ static void above_a_hole_waits_and_is_not_confirmed(void **state)
     inbox_free(in);
 }
 
+/* Nobody will ever deliver them here: each one forgotten would be a hole of its own. */
+static void many_own_messages_above_a_hole_are_remembered(void **state)
+{
+    (void)state;
+    enum { PAIRS = 25 };
+    struct seen s;
+    struct inbox *in = box(&s);
+    msg(in, 1, 1, 1, 0);
+    for (uint64_t i = 0; i < PAIRS; i++) { /* 3, 5, 7 … are own, 4, 6, 8 … somebody else's; 2 is missing */
+        assert_int_equal(inbox_own(in, conv(1), 3 + 2 * i, false), 0);
+        msg(in, 1, 4 + 2 * i, 2 + (uint32_t)i, 0);
+    }
+    assert_int_equal(s.n, 1);
+    msg(in, 1, 2, 0, 10);
+    assert_int_equal(s.n, 2 + PAIRS);
+    assert_int_equal(inbox_waiting(in), 0);
+    assert_int_equal(inbox_due(in), INT64_MAX);
+    inbox_free(in);
+}
+
 static void a_hole_is_given_up_only_after_answers(void **state)
 {
     (void)state;
@@ -382,6 +402,7 @@ int main(void)
         cmocka_unit_test(ranges_merge),
         cmocka_unit_test(ranges_random),
         cmocka_unit_test(in_order_and_once),
+        cmocka_unit_test(many_own_messages_above_a_hole_are_remembered),
         cmocka_unit_test(above_a_hole_waits_and_is_not_confirmed),
         cmocka_unit_test(a_hole_is_given_up_only_after_answers),
         cmocka_unit_test(rest_in_history_ends_the_wait),
