@@ -38,7 +38,7 @@ static void kill_one(enum pl_kind kind)
     struct traffic *t = traffic_new(pl, &(struct traffic_conf){0});
     traffic_more(t, 100 + traffic_random(t, 50));
     int victim = (int)traffic_random(t, (size_t)pl_count(pl, kind));
-    int status = pl_stop(pl, kind, victim, SIGKILL);
+    int status = traffic_stop(t, kind, victim, SIGKILL);
     assert_true(WIFSIGNALED(status));
     traffic_more(t, 150);
     pl_start(pl, kind, victim, NULL);
@@ -84,8 +84,8 @@ static void an_edge_is_killed(void **state)
     (void)state;
     struct traffic *t = traffic_new(pl, &(struct traffic_conf){0});
     traffic_more(t, 100 + traffic_random(t, 50));
-    int victim = (int)traffic_random(t, (size_t)pl_count(pl, PL_EDGE));
-    pl_stop(pl, PL_EDGE, victim, SIGKILL);
+    int victim = traffic_edge(t);
+    traffic_stop(t, PL_EDGE, victim, SIGKILL);
     TRAFFIC_UNTIL(t, pl, traffic_reconnects(t) > 0 && traffic_online(t));
     traffic_more(t, 100);
     TRAFFIC_UNTIL(t, pl, lease_says("EXPIRE"));
@@ -120,10 +120,7 @@ static void a_rolling_restart_fails_no_send(void **state)
     for (int k = 0; k < PL_KINDS; k++)
         for (int i = 0; i < pl_count(pl, (enum pl_kind)k); i++) {
             traffic_more(t, 20);
-            pl_expect_end(pl, (enum pl_kind)k, i);
-            pl_signal(pl, (enum pl_kind)k, i, SIGTERM);
-            TRAFFIC_UNTIL(t, pl, !pl_running(pl, (enum pl_kind)k, i));
-            int status = pl_wait_end(pl, (enum pl_kind)k, i);
+            int status = traffic_stop(t, (enum pl_kind)k, i, SIGTERM);
             assert_true(WIFEXITED(status));
             assert_int_equal(WEXITSTATUS(status), 0);
             pl_start(pl, (enum pl_kind)k, i, NULL);

@@ -154,15 +154,30 @@ static uint32_t *sights_of(const struct checker *c, uint32_t device)
     return n;
 }
 
-bool checker_seen_all(const struct checker *c, uint32_t device)
+void checker_missing(const struct checker *c, uint32_t device,
+                     void (*each)(void *ctx, uint32_t msg, uint32_t conv, uint64_t placed), void *ctx)
 {
     uint32_t *seen = sights_of(c, device);
-    bool all = true;
-    for (size_t i = 0; i < c->n_msgs && all; i++) {
+    for (uint32_t i = 0; i < c->n_msgs; i++) {
         const struct message *m = &c->msgs[i];
-        all = !m->acked || m->device == device || seen[i] || !member(c, m->conv, device);
+        if (m->acked && m->device != device && !seen[i] && member(c, m->conv, device))
+            each(ctx, i, m->conv, m->placed);
     }
     free(seen);
+}
+
+static void note(void *ctx, uint32_t msg, uint32_t conv, uint64_t placed)
+{
+    (void)msg;
+    (void)conv;
+    (void)placed;
+    *(bool *)ctx = false;
+}
+
+bool checker_seen_all(const struct checker *c, uint32_t device)
+{
+    bool all = true;
+    checker_missing(c, device, note, &all);
     return all;
 }
 

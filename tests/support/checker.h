@@ -39,6 +39,8 @@ void checker_history(struct checker *, uint32_t conv, uint64_t seq, uint32_t msg
 
 size_t checker_count(const struct checker *, bool acked); /* sent, or acked */
 /* How many have been seen that this device should have seen, of what is acked. */
+void checker_missing(const struct checker *, uint32_t device,
+                     void (*each)(void *ctx, uint32_t msg, uint32_t conv, uint64_t placed), void *ctx);
 bool checker_seen_all(const struct checker *, uint32_t device);
 
 /* Judges; each breach goes to `tell` (may be NULL). Returns how many. Call once, at the end. */

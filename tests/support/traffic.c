@@ -267,15 +267,25 @@ bool traffic_online(const struct traffic *t)
     return true;
 }
 
+static void say_missing(void *ctx, uint32_t msg, uint32_t conv, uint64_t placed)
+{
+    const struct traffic *t = ctx;
+    char id[ID_HEX];
+    fprintf(stderr, "    message %u of conversation %s, place %llu, never came\n", msg,
+            id_hex(t->convs[conv], id), (unsigned long long)placed);
+}
+
 void traffic_in_time(struct traffic *t, int64_t by, const char *what)
 {
     if (clock_mono_ms() <= by)
         return;
-    for (int i = 0; i < t->n_devices; i++)
-        fprintf(stderr, "device %d of %s: state %d at %s, %zu sends without outcome, seen all: %d\n", i,
-                t->logins[t->devices[i].person], parley_state(t->devices[i].parley),
-                parley_server(t->devices[i].parley), parley_unresolved(t->devices[i].parley),
-                checker_seen_all(t->checker, (uint32_t)i));
+    for (int i = 0; i < t->n_devices; i++) {
+        const struct device *d = &t->devices[i];
+        fprintf(stderr, "device %d of %s: state %d at %s, %zu sends without outcome\n", i,
+                t->logins[d->person], parley_state(d->parley), parley_server(d->parley),
+                parley_unresolved(d->parley));
+        checker_missing(t->checker, d->number, say_missing, t);
+    }
     fail_msg("waited too long for %s (seed %llu, %u sent, %zu acked, %zu reconnects)", what,
              (unsigned long long)t->conf.seed, t->sent, t->acked, t->reconnects);
 }
@@ -284,6 +294,27 @@ void traffic_more(struct traffic *t, size_t acked)
 {
     size_t upto = t->acked + acked;
     TRAFFIC_UNTIL(t, t->pl, t->acked >= upto);
+}
+
+int traffic_edge(struct traffic *t)
+{
+    size_t at = traffic_random(t, (size_t)t->n_devices);
+    for (int k = 0; k < t->n_devices; k++) {
+        const struct parley *p = t->devices[(at + (size_t)k) % (size_t)t->n_devices].parley;
+        for (int i = 0; i < pl_count(t->pl, PL_EDGE) && parley_state(p) == PARLEY_ONLINE; i++)
+            if (!strcmp(parley_server(p), pl_edge(t->pl, i)))
+                return i;
+    }
+    fail_msg("nobody is online");
+    return 0;
+}
+
+int traffic_stop(struct traffic *t, enum pl_kind kind, int i, int signal)
+{
+    pl_expect_end(t->pl, kind, i);
+    pl_signal(t->pl, kind, i, signal);
+    TRAFFIC_UNTIL(t, t->pl, !pl_running(t->pl, kind, i));
+    return pl_wait_end(t->pl, kind, i);
 }
 
 /* ---- the end ---- */

@@ -30,6 +30,7 @@ bool traffic_resolved(const struct traffic *);   /* nothing is without an outcom
 size_t traffic_refused(const struct traffic *);
 size_t traffic_reconnects(const struct traffic *);
 bool traffic_online(const struct traffic *); /* every device */
+int traffic_edge(struct traffic *);          /* one that has a client now */
 size_t traffic_random(struct traffic *, size_t below);
 
 /* Until so many more were acked. */
