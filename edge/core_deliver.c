@@ -5,6 +5,8 @@
  * everything else that comes late is dropped. */
 #include "edge/state.h"
 
+#include <errno.h>
+
 struct arrival { /* one record */
     struct edge_core *e;
     ticket t;
@@ -176,7 +178,12 @@ void edge_core_deliver(struct edge_core *e, int64_t offset, struct slice value)
     }
     struct arena_protobuf pb;
     Im__DeliverRecord *r;
-    if (codec_deliver(edge_allocator(e, &pb, 65536 + 8 * value.n), value, &r)) {
+    int rc = codec_deliver(edge_allocator(e, &pb, 65536 + 8 * value.n), value, &r);
+    if (rc == -ENOTSUP) { /* an upgraded writer: this edge can neither push it nor say that it did */
+        e->out->lost(e->ctx, "a delivery record of a newer version: upgrade this edge");
+        return;
+    }
+    if (rc) {
         e->stats.bad_records++; /* made by our own processes; what it held is in history */
     } else if (r->epoch > e->epoch) {
         e->out->lost(e->ctx, "the slot was claimed by another edge");

@@ -122,6 +122,10 @@ void slot_claimed(struct slot *s, int64_t epoch)
         slot_leave(s, "reassigned while claiming");
         return;
     }
+    if (lease_get(s->lease, s->slot)->claim > epoch) { /* a second claim, of whoever, made this one void */
+        slot_leave(s, "claimed again while claiming");
+        return;
+    }
     s->epoch = epoch;
     s->state = SLOT_HELD;
     s->paused = false;

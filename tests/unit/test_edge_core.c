@@ -382,6 +382,19 @@ static void test_poison_record(void **state)
     er_free(r);
 }
 
+/* Rolling upgrade: what this edge cannot read must still be there for one that can. */
+static void test_newer_version_is_kept(void **state)
+{
+    (void)state;
+    struct er *r = er_new(NULL);
+    int64_t mark = edge_core_mark(r->core);
+    edge_core_deliver(r->core, r->next++, (struct slice){"\x08\x63", 2}); /* version 99 */
+    assert_non_null(r->lost);
+    assert_int_equal(edge_core_mark(r->core), mark);
+    assert_int_equal(edge_core_stats(r->core)->bad_records, 0);
+    er_free(r);
+}
+
 static void test_takeover(void **state)
 {
     (void)state;
@@ -647,6 +660,7 @@ int main(void)
         cmocka_unit_test(test_bounce_waits_for_a_full_producer),
         cmocka_unit_test(test_late_and_foreign),
         cmocka_unit_test(test_poison_record),
+        cmocka_unit_test(test_newer_version_is_kept),
         cmocka_unit_test(test_takeover),
         cmocka_unit_test(test_logout),
         cmocka_unit_test(test_silent_and_slow),
