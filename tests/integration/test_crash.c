@@ -1,8 +1,8 @@
 /* Death at chosen instructions, under traffic; needs make CRASH_POINTS=1.
  *
- * The seed (SEED, or TEST_SEED) chooses which points, in which order, at which passing; CRASH_EACH=N: how many of
- * each kind of process (5). TEST_PLANT names a defect for the case that must notice it; TEST_CASE a case:
- * tests/planted runs these. */
+ * The seed (SEED, or TEST_SEED) chooses which points, in which order, at which passing; CRASH_EACH=N: how many
+ * of each kind of process (5). TEST_CASE chooses a case; TEST_PLANT names a defect for the case that must notice
+ * it: tests/planted runs these. */
 #include "common/base/rand.h"
 #include "common/im/ids.h"
 #include "tests/support/person.h"
@@ -226,7 +226,7 @@ static void every_kind_dies_at_its_points(void **state)
 
 /* ---- one by one: each notices one planted defect ---- */
 
-/* Dies between the log's confirmation and the ack: the sender cannot know, sends again, and it is one message. */
+/* Dies between the log's confirmation and the ack: the sender sends again, and it is one message. */
 static void a_send_that_was_not_acked_is_sent_again_and_is_one(void **state)
 {
     (void)state;
