@@ -7,10 +7,10 @@
 #include <uthash.h>
 #include <utlist.h>
 
-#define HELD_TALK_MAX 512  /* messages waiting above a hole, in one conversation */
+#define HELD_TALK_MAX 512                 /* messages waiting above a hole, in one conversation */
 #define OWN_MAX       (HELD_TALK_MAX + 1) /* runs of own messages between those */
-#define HELD_MAX      4096 /* … and in all */
-#define FIRST_ASK_MS  200  /* most holes close by themselves at once */
+#define HELD_MAX      4096                /* … and in all */
+#define FIRST_ASK_MS  200                 /* most holes close by themselves at once */
 #define ASK_MAX_MS    4000
 #define GUESS_MS      2000 /* patience with the first hole after a start that is not from memory */
 #define NEVER         INT64_MAX

@@ -174,7 +174,8 @@ static void edit_input(void)
 
 static void plain_input(void)
 {
-    size_t room = scr.in_n < sizeof scr.in - 1 ? sizeof scr.in - 1 - scr.in_n : 0; /* never 0: full lines are taken */
+    size_t room =
+        scr.in_n < sizeof scr.in - 1 ? sizeof scr.in - 1 - scr.in_n : 0; /* never 0: full lines are taken */
     ssize_t got = read(STDIN_FILENO, scr.in + scr.in_n, room);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;

@@ -38,7 +38,8 @@ struct fx;
 #define FX_BY_KEY (-1) /* partition chosen by murmur2 of the key */
 
 void fx_send(struct fx *, uint16_t topic, struct slice key, struct slice value, uint64_t tag);
-void fx_send_at(struct fx *, uint16_t topic, int32_t part, struct slice key, struct slice value, uint64_t tag);
+void fx_send_at(struct fx *, uint16_t topic, int32_t part, struct slice key, struct slice value,
+                uint64_t tag);
 /* Room for `n` bytes in the batch's arena, for encoding in place; valid until the batch is committed.
  * A value that lies in the arena is not copied again by fx_send. */
 void *fx_alloc(struct fx *, size_t n);
@@ -61,8 +62,10 @@ enum sent { SENT_OK, SENT_FAILED, SENT_UNKNOWN };
 
 struct core_open {
     int32_t part;
-    const int64_t *next;  /* first offset of each of the core's topics, in the order the process declared them */
-    const int64_t *quiet; /* per topic: records below this offset were already sent for; change state, send nothing.
+    const int64_t
+        *next; /* first offset of each of the core's topics, in the order the process declared them */
+    const int64_t
+        *quiet; /* per topic: records below this offset were already sent for; change state, send nothing.
                            * The shell drops fx_send of a record below it; a core need not look. */
     const void *settings; /* the process's own settings struct */
     void *shared;         /* the process's views (presence, lease): read-only for the core */
@@ -76,8 +79,8 @@ struct core_ops {
     enum core_rc (*step)(void *, const struct record *, int64_t now_ms, struct fx *);
     /* After the last record of a batch: emit what was gathered over the batch (one record per edge). May be NULL. */
     void (*end)(void *, int64_t now_ms, struct fx *);
-    void (*tick)(void *, int64_t now_ms, struct fx *);                  /* may be NULL */
-    void (*sent)(void *, uint64_t tag, enum sent, struct fx *);        /* may be NULL; tag 0 is not reported */
+    void (*tick)(void *, int64_t now_ms, struct fx *);          /* may be NULL */
+    void (*sent)(void *, uint64_t tag, enum sent, struct fx *); /* may be NULL; tag 0 is not reported */
     void (*close)(void *);
 };
 

@@ -29,7 +29,8 @@ struct kc_commit {
     void *ctx;
 };
 
-struct kc_ask { /* committed offsets; the client is shared with its thread and outlives the consumer if it must */
+struct
+    kc_ask { /* committed offsets; the client is shared with its thread and outlives the consumer if it must */
     struct kask ask;
     uint64_t epoch; /* of the assignment that it is about */
     rd_kafka_topic_partition_list_t *list;

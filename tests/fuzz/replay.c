@@ -140,7 +140,8 @@ int main(int argc, char **argv)
         n = mutate(buf, n);
         run(buf, n);
     }
-    printf("%zu files, %llu mutants from seed %llu\n", files, (unsigned long long)runs, (unsigned long long)seed);
+    printf("%zu files, %llu mutants from seed %llu\n", files, (unsigned long long)runs,
+           (unsigned long long)seed);
     for (size_t i = 0; i < files; i++)
         free(in[i].p);
     return 0;
