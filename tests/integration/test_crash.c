@@ -172,14 +172,17 @@ static bool look_after(struct traffic *t, struct chain *chains)
     return over;
 }
 
-/* Logins, bounces and dead slots are what some points wait for: an edge that has no point of its own dies. */
+/* Logins, bounces and dead slots are what some points wait for, and a point in an edge waits for clients: an edge
+ * that has no point of its own dies. */
 static void nudge(struct traffic *t, const struct chain *edges, int64_t *at)
 {
-    if (clock_mono_ms() < *at || edges->env[0][0] || edges->env[1][0] || !pl_ready(pl, PL_EDGE, 0) ||
+    bool armed[2] = {edges->env[0][0] != 0, edges->env[1][0] != 0};
+    if (clock_mono_ms() < *at || (armed[0] && armed[1]) || !pl_ready(pl, PL_EDGE, 0) ||
         !pl_ready(pl, PL_EDGE, 1))
         return;
     *at = clock_mono_ms() + NUDGE_MS;
-    pl_signal(pl, PL_EDGE, (int)traffic_random(t, 2), SIGKILL);
+    int victim = armed[0] ? 1 : armed[1] ? 0 : (int)traffic_random(t, 2);
+    pl_signal(pl, PL_EDGE, victim, SIGKILL);
 }
 
 static void say_pending(const struct chain *chains)
