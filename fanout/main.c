@@ -142,6 +142,7 @@ static int init(struct daemon_run *run)
     if (rc)
         return rc;
     ready_wait(run->ready, "redis", "connecting");
+    ready_wait(run->ready, "fanout", "not begun yet"); /* the shell's own word: no moment without any */
     const struct kv_conf kv = {.url = s->deploy.redis, .ctx = p, .up = redis_up, .down = redis_down};
     snprintf(p->store_prefix, sizeof p->store_prefix, "%sparley", s->deploy.prefix);
     p->kv = kv_new(run->loop, &kv);

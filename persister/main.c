@@ -188,6 +188,8 @@ static int init(struct daemon_run *run)
     if (rc)
         return rc;
     ready_wait(run->ready, "postgres", "connecting");
+    ready_wait(run->ready, "persister", "not begun yet"); /* the shells' own words: no moment without any */
+    ready_wait(run->ready, "persister-users", "not begun yet");
     const struct db_conf db = {
         .conninfo = s->deploy.postgres, .ctx = p, .up = postgres_up, .down = postgres_down};
     p->db = db_new(run->loop, &db);

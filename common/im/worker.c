@@ -117,6 +117,7 @@ int worker_init(struct worker *w, struct daemon_run *run, const struct worker_co
     if (rc)
         return rc;
     ready_wait(run->ready, "redis", "connecting");
+    ready_wait(run->ready, conf->name, "not begun yet"); /* the shell's own word: no moment without any */
     const struct kv_conf kv = {.url = deploy->redis, .ctx = w, .up = redis_up, .down = redis_down};
     snprintf(w->store_prefix, sizeof w->store_prefix, "%sparley", deploy->prefix);
     w->kv = kv_new(run->loop, &kv);
