@@ -28,7 +28,8 @@ struct kv {
     struct kv_url at;
     redisContext *c;
     struct loop_fd fd;
-    struct loop_hook hook;
+    struct loop_job
+        flush; /* a job, not a hook: who sends from a later hook must not wait for the next event */
     struct timer retry, watch;
     struct backoff backoff;
     enum kv_state state;
@@ -238,9 +239,9 @@ static void write_some(struct kv *k)
         break_off(k, "epoll");
 }
 
-static void before_wait(struct loop_hook *h)
+static void flush_job(struct loop_job *j)
 {
-    struct kv *k = container_of(h, struct kv, hook);
+    struct kv *k = container_of(j, struct kv, flush);
     if (!k->c || k->state < KV_S_GREETING || !sdslen(k->c->obuf))
         return;
     enter(k);
@@ -283,9 +284,9 @@ static void on_fd(struct loop_fd *f, uint32_t events)
     if (k->state == KV_S_CONNECTING)
         connected(k);
     else if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
-        read_some(k); /* what is to be written goes before the next wait */
-    else if (events & EPOLLOUT)
-        write_some(k);
+        read_some(k);
+    if (!k->freed && k->c && sdslen(k->c->obuf))
+        loop_defer(k->loop, &k->flush, flush_job);
     leave(k);
 }
 
@@ -342,7 +343,6 @@ struct kv *kv_new(struct loop *loop, const struct kv_conf *conf)
     timer_init(&k->retry, on_retry);
     timer_init(&k->watch, on_watch);
     backoff_init(&k->backoff, 20, 2000, rand_u64());
-    loop_hook(loop, &k->hook, before_wait);
     loop_timer_start(loop, &k->retry, 1);
     return k;
 }
@@ -354,7 +354,7 @@ void kv_free(struct kv *k)
     enter(k);
     k->freed = true;
     disconnect(k);
-    loop_unhook(k->loop, &k->hook);
+    loop_cancel(k->loop, &k->flush);
     loop_timer_stop(k->loop, &k->retry);
     loop_timer_stop(k->loop, &k->watch);
     answer_all_down(k);
@@ -403,6 +403,7 @@ int kv_send(struct kv *k, const struct slice *args, size_t n, kv_fn *fn, void *c
     if (argv != argv_stack)
         free(argv);
     k->stats.sent += !rc;
+    loop_defer(k->loop, &k->flush, flush_job);
     return rc;
 }
 
