@@ -156,27 +156,27 @@ static void on_alarm(struct timer *t)
     container_of(t, struct alarm_timer, timer)->fired = true;
 }
 
-/* The shell steps its batches in a hook; what it asks must leave at once, not with the next event. One of five tries
- * is enough, for a busy machine; with the mistake none can do. */
+/* The shell steps its batches in a hook; what it asks must leave at once, not with the next event. Six of eight tries
+ * are enough, for a busy machine; with the mistake it is luck: a timer of the client's own has to come in between. */
 static void what_a_hook_sends_leaves_in_the_same_turn(void **state)
 {
     (void)state;
     struct late_hook l = {.send = false};
-    bool prompt = false;
+    int prompt = 0;
     loop_hook(loop, &l.hook, send_once);
-    for (int i = 0; i < 5 && !prompt; i++) {
+    for (int i = 0; i < 8; i++) {
         struct alarm_timer a = {.fired = false};
         l = (struct late_hook){.hook = l.hook, .send = true};
         timer_init(&a.timer, on_alarm);
-        loop_timer_start(loop, &a.timer, 200);
+        loop_timer_start(loop, &a.timer, 15);
         while (!l.got.calls && !a.fired)
             assert_int_equal(loop_turn(loop, -1), 0);
-        prompt = !a.fired;
+        prompt += !a.fired;
         loop_timer_stop(loop, &a.timer);
         WAIT_UNTIL(l.got.calls);
     }
     loop_unhook(loop, &l.hook);
-    assert_true(prompt);
+    assert_in_range(prompt, 6, 8);
 }
 
 static void nobody_there_is_told(void **state)
