@@ -6,7 +6,13 @@ from .bed import say
 
 CLASS_CACHE, CLASS_FSYNC = "B page cache", "C fsync"
 GOALS = {1: 1.4, 2: 1.4, 4: 0.4}
+SPREAD = 1.5  # of the ratios of one row, largest to smallest
 RECORD = 160  # what an im.inbound record has beside the text, about
+
+
+def steady(ratios, row):
+    """False: the rounds contradict each other, or the product beats what it is built on; the machine did other work."""
+    return bool(ratios) and max(ratios) <= SPREAD * min(ratios) and (row != 4 or max(ratios) <= 1.2)
 
 
 class Rounds:
@@ -99,7 +105,8 @@ class Rounds:
         out = {"row": number, "class": self.name, "floor": statistics.median(f for f, _ in pairs),
                "product": statistics.median(p for _, p in pairs), "ratio": ratio,
                "ratios": ratios or [ratio], "goal": GOALS[number],
-               "met": ratio >= GOALS[number] if number == 4 else ratio <= GOALS[number]}
+               "met": ratio >= GOALS[number] if number == 4 else ratio <= GOALS[number],
+               "steady": steady(ratios, number)}
         if number == 4:
             out["lag"] = max(r["many"]["history_behind_at_end"] for r in self.rounds)
         else:

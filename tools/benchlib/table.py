@@ -26,7 +26,7 @@ def main_rows(classes):
             more = f"history behind at the end of a window: {r['lag']:,}" if n == 4 else f"p99 {ms(r['p99'])}"
             spread = f"{min(r['ratios']):.2f}–{max(r['ratios']):.2f}"
             yield [str(n), c["class"], METRIC[n], f"{FLOOR[n]}: {shown[0]}", shown[1], f"{r['ratio']:.2f}", spread,
-                   shown[2], "yes" if r["met"] else "no", more]
+                   shown[2], ("yes" if r["met"] else "no") if r["steady"] else "unsteady", more]
 
 
 def cpu_rows(classes):
@@ -69,6 +69,8 @@ def table(document):
     out += lines_of(["load", "class", "total", "client", "of which"], list(cpu_rows(classes)))
     for c in classes:
         out += ["", f"Class {c['class']}:", "```", *picture(c), "```"]
+    if not all(r["steady"] for c in classes for r in c["rows"]):
+        out += ["", "Unsteady: the rounds differ too much for a verdict; the machine did other work. Run it again when it is idle."]
     if busy:
         out += ["", f"The machine was up to {100 * max(busy):.0f} % busy while one message at a time was measured."]
     out += ["", "Every message of every run was delivered once, in order, and is in history." if good else
