@@ -19,7 +19,8 @@ enum { ROUTER_ACCOUNT = 1 };
 
 struct router_settings {
     int64_t cache_bytes; /* accounts in memory, per partition */
-    /* stamped on every conversation record, because they can change its outcome */
+    /* Stamped on every conversation record, because they can change its outcome. Rules version 1 looks at none of them,
+     * so they have no place in the configuration yet; 0: not set. */
     bool strangers_refused;
     int64_t recall_limit_ms;
     int64_t group_cap;

@@ -19,12 +19,6 @@ struct settings {
 static const struct conf_def router_defs[] = {
     CONF_SIZE("router.cache", struct router_settings, cache_bytes, "32MiB", 1 << 20, 1LL << 36,
               "Accounts kept in memory, per partition; further ones are read from Redis."),
-    CONF_BOOL("conversation.strangers_refused", struct router_settings, strangers_refused, "false",
-              "Only people who are connected may write to each other; stamped on each message."),
-    CONF_MS("conversation.recall_limit", struct router_settings, recall_limit_ms, "2m", 0, 86400000,
-            "How long a message can be recalled; stamped on each message."),
-    CONF_INT("conversation.group_cap", struct router_settings, group_cap, "10000", 2, 1000000,
-             "Members of a group at most; stamped on each message."),
 };
 
 struct process {
