@@ -69,3 +69,8 @@ int args_parse(const char *about, const struct arg *a, size_t n, int argc, char 
     }
     return 0;
 }
+
+const char *args_postgres(const char *given)
+{
+    return given && strcmp(given, "env") == 0 ? getenv("PARLEY_POSTGRES") : given;
+}

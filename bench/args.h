@@ -25,6 +25,9 @@ struct arg {
 
 /* "--name value" or "--name=value". 0: go on; otherwise the exit status is that minus one (1: help was shown,
  * 3: wrong usage, told). */
+/* A conninfo may hold a password, which arguments show to everybody: "env" stands for $PARLEY_POSTGRES. */
+const char *args_postgres(const char *given);
+
 int args_parse(const char *about, const struct arg *, size_t n, int argc, char **argv);
 
 #endif

@@ -240,7 +240,7 @@ int command_floor_chain(int argc, char **argv)
     c.kafka = getenv("PARLEY_KAFKA");
     const struct arg args[] = {
         {"kafka", ARG_TEXT, &c.kafka, "host:port of a broker ($PARLEY_KAFKA)"},
-        {"postgres", ARG_TEXT, &c.postgres, "conninfo of a migrated database: with the reader; else without"},
+        {"postgres", ARG_TEXT, &c.postgres, "conninfo (env: $PARLEY_POSTGRES): with the reader"},
         {"window", ARG_NUMBER, &c.window, "records in flight (8000)"},
         {"max-lag", ARG_NUMBER, &c.max_lag, "wait while so many rows are missing (20000)"},
         {"conversations", ARG_NUMBER, &c.convs, "keys (100)"},
@@ -256,6 +256,7 @@ int command_floor_chain(int argc, char **argv)
                    args, ARRAY_LEN(args), argc, argv);
     if (rc)
         return rc - 1;
+    c.postgres = args_postgres(c.postgres);
     if (!c.kafka || !c.convs || c.size < sizeof(struct chain_head) + 1 || c.window > 90000) {
         fprintf(
             stderr,

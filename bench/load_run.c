@@ -299,7 +299,7 @@ static const char about[] =
     "A run in which one is lost, repeated, out of order, or not in history is FAILED (exit status 1).\n\n"
     "Examples\n"
     "  parley-bench load --edge 127.0.0.1:7000 --edge 127.0.0.1:7001 --in-flight 1\n"
-    "  parley-bench load --edge … --connections 200 --window 32 --postgres \"$PARLEY_POSTGRES\"\n"
+    "  parley-bench load --edge … --connections 200 --window 32 --postgres env\n"
     "  parley-bench load --edge … --connections 200 --rate 5000    open loop, no coordinated omission";
 
 int command_load(int argc, char **argv)
@@ -328,7 +328,7 @@ int command_load(int argc, char **argv)
         {"measure-ms", ARG_NUMBER, &o->measure_ms, "how long (10000)"},
         {"tail-ms", ARG_NUMBER, &o->tail_ms,
          "without any progress after it: what is missing is lost (15000)"},
-        {"postgres", ARG_TEXT, &o->postgres, "conninfo: check history too"},
+        {"postgres", ARG_TEXT, &o->postgres, "conninfo (env: $PARLEY_POSTGRES): check history too"},
         {"max-lag", ARG_NUMBER, &o->max_lag, "closed loops wait while history is behind by more (20000)"},
         {"accounts", ARG_TEXT, &o->accounts, "file that keeps names and tokens between runs"},
         {"process", ARG_LIST, &o->processes,
@@ -341,6 +341,7 @@ int command_load(int argc, char **argv)
     int rc = args_parse(about, args, ARRAY_LEN(args), argc, argv);
     if (rc)
         return rc - 1;
+    o->postgres = args_postgres(o->postgres);
     if (loop_new(&l.loop) < 0)
         return 1;
     rc = prepare(&l);

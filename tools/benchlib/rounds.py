@@ -62,14 +62,14 @@ class Rounds:
     def rate(self, r, number):
         a = self.args
         ms = ["--warm-ms", str(3 * self.ms["warm"]), "--measure-ms", str(self.ms["rate"])]
-        self._take(r, "chain", "floor", "chain", "--postgres", self.bed.env["PARLEY_POSTGRES"],
+        self._take(r, "chain", "floor", "chain", "--postgres", "env",
                    "--window", str(a.connections * a.window), "--conversations", str(a.connections // 2),
                    "--size", str(RECORD + a.size), *ms, *self.bed.processes(False))
         self._take(r, "many", "load", *self.common(number), "--connections", str(a.connections),
                    "--window", str(a.window), *ms)
 
     def common(self, number):
-        return [*self.bed.edges(), *self.bed.processes(True), "--postgres", self.bed.env["PARLEY_POSTGRES"],
+        return [*self.bed.edges(), *self.bed.processes(True), "--postgres", "env",
                 "--accounts", os.path.join(self.bed.state, "accounts.json"), "--warm-ms", str(self.ms["warm"]),
                 "--size", str(self.args.size), "--seed", str(self.args.seed + number)]
 
