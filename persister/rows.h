@@ -22,7 +22,7 @@ enum persister_table {
 struct message_row {
     struct id16 conv, sender, msg_id;
     uint32_t device;
-    uint16_t kind;
+    uint16_t kind, zero; /* no padding: rows are compared as bytes */
     uint64_t seq, client_seq, key_id;
     int64_t time_ms;
     int32_t source_part, conv_part;
