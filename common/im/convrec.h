@@ -24,6 +24,8 @@ struct convrec {
     int64_t edge_time_us;
     struct slice trace; /* 24 bytes or none */
     struct slice user_login, peer_login;
+    struct slice logins[CONV_USERS]; /* beside event.users; empty: not known */
+    size_t n_logins; /* 0, or as many as event.users */
     struct convrec_body body;
     bool has_origin; /* whom to tell the outcome */
     struct session origin;
