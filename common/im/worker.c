@@ -18,19 +18,43 @@ static void redis_down(void *ctx, const char *reason)
 
 static void recover(void *ctx, struct shell_recovery *r, const struct shell_gap *gap)
 {
-    krebuild_begin(&((struct worker *)ctx)->rebuild, r, gap);
+    struct worker *w = ctx;
+    if (w->conf->recover)
+        w->conf->recover(w->conf->ctx, r, gap);
+    else
+        krebuild_begin(&w->rebuild, r, gap);
 }
 
 static void recover_room(void *ctx, struct shell_recovery *r)
 {
-    (void)ctx;
-    krebuild_room(r);
+    const struct worker_conf *c = ((struct worker *)ctx)->conf;
+    if (c->recover_room)
+        c->recover_room(c->ctx, r);
+    else
+        krebuild_room(r);
 }
 
 static void recover_cancel(void *ctx, struct shell_recovery *r)
 {
-    (void)ctx;
-    krebuild_cancel(r);
+    const struct worker_conf *c = ((struct worker *)ctx)->conf;
+    if (c->recover_cancel)
+        c->recover_cancel(c->ctx, r);
+    else
+        krebuild_cancel(r);
+}
+
+static void opened(void *ctx, int32_t part)
+{
+    const struct worker_conf *c = ((struct worker *)ctx)->conf;
+    if (c->opened)
+        c->opened(c->ctx, part);
+}
+
+static void closed(void *ctx, int32_t part)
+{
+    const struct worker_conf *c = ((struct worker *)ctx)->conf;
+    if (c->closed)
+        c->closed(c->ctx, part);
 }
 
 static struct slice dead_letter(void *ctx, const struct shell_dead *dead, struct fx *fx)
@@ -77,8 +101,13 @@ static void declare(struct worker *w, const void *settings)
         .recover = recover,
         .recover_room = recover_room,
         .recover_cancel = recover_cancel,
+        .opened = opened,
+        .closed = closed,
         .fatal = fatal,
         .ctx = w,
+        .batch_records = c->batch_records,
+        .batches = c->batches,
+        .put_ms = c->put_ms,
     };
 }
 
@@ -87,7 +116,7 @@ static void views_ready(void *ctx)
     struct worker *w = ctx;
     if (w->conf->started)
         w->conf->started(w->conf->ctx);
-    w->decl.shared = w->views.lease;
+    w->decl.shared = w->conf->shared ? w->conf->shared : w->views.lease;
     w->shell = shell_new(w->run->loop, &w->decl);
     if (!w->shell)
         daemon_fail(w->run);

@@ -1,4 +1,4 @@
-/* worker.h: a process that is a core on a shell with Redis: what router and offline do alike at start and stop.
+/* worker.h: a process that is a core on a shell with Redis: what router, fanout and offline do alike at start and stop.
  *
  * Topics are waited for, then the views caught up with, then the shell is started. Loop thread only. */
 #ifndef PARLEY_IM_WORKER_H
@@ -18,12 +18,20 @@ struct worker_conf {  /* borrowed as long as the worker lives */
     size_t n_inputs;
     const uint16_t *outputs; /* besides the delivery topics and im.dlq */
     size_t n_outputs;
-    const struct core_ops *ops;       /* core_open.shared is the lease view */
-    unsigned follow;                  /* FOLLOW_PRESENCE, besides the leases */
-    struct krebuild_decl rebuild;     /* topics, builder, done, ctx; the rest is filled in */
-    void (*started)(void *ctx);       /* the views have caught up; may be NULL */
-    void (*lease_changed)(void *ctx); /* may be NULL */
+    const struct core_ops *ops;
+    void *shared;                 /* core_open.shared; NULL: the lease view */
+    unsigned follow;              /* FOLLOW_PRESENCE, besides the leases */
+    struct krebuild_decl rebuild; /* topics, builder, done, ctx; the rest is filled in */
+    /* Instead of `rebuild`, as in shell_decl; all three or none. */
+    void (*recover)(void *ctx, struct shell_recovery *, const struct shell_gap *);
+    void (*recover_room)(void *ctx, struct shell_recovery *);
+    void (*recover_cancel)(void *ctx, struct shell_recovery *);
+    void (*started)(void *ctx);              /* the views have caught up, the shell is next; may be NULL */
+    void (*opened)(void *ctx, int32_t part); /* as in shell_decl; may be NULL */
+    void (*closed)(void *ctx, int32_t part); /* likewise */
+    void (*lease_changed)(void *ctx);        /* may be NULL */
     void *ctx;
+    uint32_t batch_records, batches, put_ms; /* as in shell_decl; 0: its defaults */
 };
 
 struct worker {
@@ -31,10 +39,10 @@ struct worker {
     struct daemon_run *run;
     struct deploy deploy;
     struct follow views;
+    struct shell *shell; /* NULL until the views have caught up */
     /* private */
     struct kv *kv;
     struct store *store;
-    struct shell *shell;
     struct shell_decl decl;
     struct krebuild_decl rebuild;
     uint16_t outputs[TOPICS_SLOTS_MAX + WORKER_OUTPUTS];
