@@ -22,6 +22,8 @@ static const struct {
     [REC_DLQ] = {&im__dlq_record__descriptor, true, check_dlq},
     [REC_LOOKUP] = {&im__lookup_reply__descriptor, false, check_lookup},
     [REC_VERDICT] = {&im__login_verdict__descriptor, false, check_verdict},
+    [REC_QUERY] = {&im__query_record__descriptor, true, check_query},
+    [REC_SIGNAL] = {&im__signal_record__descriptor, true, check_signal},
 };
 
 /* `version` is field 1 of every record, so that it can be judged before anything else is understood. */

@@ -40,6 +40,8 @@ enum record_kind {
     REC_DLQ,
     REC_LOOKUP, /* the payloads of ITEM_LOOKUP and ITEM_LOGIN */
     REC_VERDICT,
+    REC_QUERY,
+    REC_SIGNAL,
     REC_KINDS
 };
 
@@ -61,6 +63,8 @@ CODEC_DECODER(cursor, REC_CURSOR, Im__CursorRecord)
 CODEC_DECODER(dlq, REC_DLQ, Im__DlqRecord)
 CODEC_DECODER(lookup, REC_LOOKUP, Im__LookupReply)
 CODEC_DECODER(verdict, REC_VERDICT, Im__LoginVerdict)
+CODEC_DECODER(query, REC_QUERY, Im__QueryRecord)
+CODEC_DECODER(signal, REC_SIGNAL, Im__SignalRecord)
 #undef CODEC_DECODER
 
 /* The name of a string field, at any depth, that is not UTF-8 or holds a NUL (protobuf-c would cut it there); NULL: none.

@@ -1,109 +1,27 @@
 #include "common/im/codec_check.h"
 
-#include "common/im/validate.h"
-
-static bool is_id(ProtobufCBinaryData d)
-{
-    return d.len == ID_SIZE;
-}
-
-static bool id_or_none(ProtobufCBinaryData d)
-{
-    return d.len == 0 || d.len == ID_SIZE;
-}
-
-static bool trace_ok(ProtobufCBinaryData d)
-{
-    return d.len == 0 || d.len == CODEC_TRACE;
-}
-
-/* Already in its normal form. */
-static bool login_ok(const char *login)
-{
-    char normal[LOGIN_MAX + 1];
-    return login_normalise(login, strlen(login), normal) == 0 && strcmp(login, normal) == 0;
-}
-
-static bool login_or_none(const char *login)
-{
-    return login[0] == '\0' || login_ok(login);
-}
-
-static bool within(const char *text, size_t min, size_t max)
-{
-    size_t n = strnlen(text, max + 1);
-    return n >= min && n <= max;
-}
-
-static bool session_ok(const Im__Session *s, bool with_user)
-{
-    return s && (with_user ? is_id(s->user) : id_or_none(s->user));
-}
-
-static bool number_ok(uint64_t n) /* PostgreSQL has no unsigned numbers */
-{
-    return n <= INT64_MAX;
-}
-
-static bool in_chat_ok(const Im__InChat *c)
-{
-    return is_id(c->conversation) && is_id(c->msg_id) && is_id(c->peer) && login_or_none(c->peer_login) &&
-           number_ok(c->client_seq) && c->body && number_ok(c->body->key_id) &&
-           within(c->body->content_type, 0, CONTENT_TYPE_MAX);
-}
-
-static bool in_login_ok(const Im__InLogin *l)
-{
-    return within(l->device_id, 1, DEVICE_ID_MAX) && within(l->device_class, 0, DEVICE_CLASS_MAX) &&
-           within(l->client, 0, CLIENT_MAX);
-}
-
-static bool in_register_ok(const Im__InRegister *r)
-{
-    return login_ok(r->login) && within(r->display_name, 0, DISPLAY_NAME_MAX) && r->verifier.len >= 1 &&
-           r->verifier.len <= CODEC_VERIFIER_MAX;
-}
-
-bool check_inbound(const ProtobufCMessage *m)
-{
-    const Im__Inbound *r = (const Im__Inbound *)m;
-    if (!session_ok(r->session, false) || !trace_ok(r->trace))
-        return false;
-    bool user = r->session->user.len != 0;
-    switch (r->body_case) {
-    case IM__INBOUND__BODY_REGISTER_:
-        return in_register_ok(r->register_);
-    case IM__INBOUND__BODY_LOOKUP:
-        return true;
-    case IM__INBOUND__BODY_LOGIN:
-        return in_login_ok(r->login);
-    case IM__INBOUND__BODY_END:
-        return user;
-    case IM__INBOUND__BODY_CHAT:
-        return user && in_chat_ok(r->chat);
-    case IM__INBOUND__BODY_PULL:
-        return user && id_or_none(r->pull->conversation) && number_ok(r->pull->after);
-    default:
-        return false;
-    }
-}
-
 bool check_user(const ProtobufCMessage *m)
 {
     const Im__UserRecord *r = (const Im__UserRecord *)m;
     if (!is_id(r->user) || !trace_ok(r->trace) || !number_ok(r->token_generation) ||
         !within(r->display_name, 0, DISPLAY_NAME_MAX) || !within(r->device_id, 0, DEVICE_ID_MAX) ||
-        !within(r->device_class, 0, DEVICE_CLASS_MAX))
+        !within(r->device_class, 0, DEVICE_CLASS_MAX) || !within(r->remark, 0, REMARK_MAX) ||
+        !privacy_ok(r->presence) || !id_or_none(r->conversation) || !login_or_none(r->login))
         return false;
     switch (r->kind) {
     case IM__USER_KIND__USER_REGISTERED:
-        return login_ok(r->login);
+        return r->login[0];
     case IM__USER_KIND__USER_DEVICE_ADDED:
-        return login_or_none(r->login) && r->device > 0 && r->device_id[0];
+        return r->device > 0 && r->device_id[0];
     case IM__USER_KIND__USER_DEVICE_DROPPED:
-        return login_or_none(r->login) && r->device > 0;
+        return r->device > 0;
+    case IM__USER_KIND__USER_PREFS:
+        return is_id(r->conversation);
     case IM__USER_KIND__USER_TOKENS_REVOKED:
-        return login_or_none(r->login);
+    case IM__USER_KIND__USER_PROFILE:
+    case IM__USER_KIND__USER_ADMIN:
+    case IM__USER_KIND__USER_SEEN:
+        return true;
     default:
         return false;
     }
@@ -129,20 +47,32 @@ bool check_lease(const ProtobufCMessage *m)
            number_ok(r->epoch);
 }
 
-static bool item_ok(const Im__DeliverItem *i)
+/* To every session of the epoch: nobody is named, so nothing can be bounced. */
+static bool all_ok(const Im__DeliverItem *i)
+{
+    return (i->kind == IM__ITEM_KIND__ITEM_EVENT || i->kind == IM__ITEM_KIND__ITEM_SIGNAL) &&
+           i->n_handles == 0 && i->users.len == 0 && i->n_devices == 0 && i->n_logins == 0;
+}
+
+static bool handles_ok(const Im__DeliverItem *i)
 {
     size_t n = i->n_handles;
-    if (i->kind < IM__ITEM_KIND__ITEM_MESSAGE || i->kind > IM__ITEM_KIND__ITEM_KICK || n < 1 ||
-        n > CODEC_HANDLES_MAX || i->frame_type > UINT16_MAX || i->payload.len > FRAME_CAP_MAX - FRAME_HEADER)
+    return n >= 1 && n <= CODEC_HANDLES_MAX && (i->users.len == 0 || i->users.len == n * ID_SIZE) &&
+           (i->n_devices == 0 || i->n_devices == n) && (i->n_logins == 0 || i->n_logins == n);
+}
+
+static bool item_ok(const Im__DeliverItem *i)
+{
+    if (i->kind < IM__ITEM_KIND__ITEM_MESSAGE || i->kind > IM__ITEM_KIND__ITEM_SIGNAL ||
+        i->frame_type > UINT16_MAX || i->payload.len > FRAME_CAP_MAX - FRAME_HEADER || !trace_ok(i->trace) ||
+        !(i->all ? all_ok(i) : handles_ok(i)))
         return false;
-    if ((i->users.len && i->users.len != n * ID_SIZE) || (i->n_devices && i->n_devices != n) ||
-        (i->n_logins && i->n_logins != n) || !trace_ok(i->trace))
-        return false;
-    /* A message that cannot be delivered is bounced to its recipients: they must be named. */
+    if (i->kind != IM__ITEM_KIND__ITEM_MESSAGE && i->kind != IM__ITEM_KIND__ITEM_POINTED)
+        return id_or_none(i->conversation);
+    /* What cannot be delivered is bounced to its recipients: they must be named, unless they are many. */
     bool named = i->users.len && i->n_devices && i->n_logins;
-    return i->kind == IM__ITEM_KIND__ITEM_MESSAGE
-               ? is_id(i->conversation) && i->seq && number_ok(i->seq) && (named || n > CODEC_DETAILED_MAX)
-               : id_or_none(i->conversation);
+    return is_id(i->conversation) && i->seq && number_ok(i->seq) &&
+           (named || i->n_handles > CODEC_DETAILED_MAX);
 }
 
 bool check_deliver(const ProtobufCMessage *m)
@@ -170,10 +100,21 @@ static bool bounce_ok(const Im__OffBounce *b)
     return session_ok(b->session, true);
 }
 
+static bool group_ok(const Im__OffGroup *g)
+{
+    if (!is_id(g->conversation) || !g->seq || !number_ok(g->seq) || g->users.len % ID_SIZE)
+        return false;
+    for (size_t i = 0; i < g->n_served; i++)
+        if (g->served[i]->index >= g->users.len / ID_SIZE || g->served[i]->n_devices > CODEC_DEVICES_MAX)
+            return false;
+    return true;
+}
+
 bool check_offline(const ProtobufCMessage *m)
 {
     const Im__OfflineRecord *r = (const Im__OfflineRecord *)m;
-    if (!is_id(r->user) || !trace_ok(r->trace))
+    bool group = r->body_case == IM__OFFLINE_RECORD__BODY_GROUP; /* of many users: has a partition, no user */
+    if (!(group ? id_or_none(r->user) : is_id(r->user)) || !trace_ok(r->trace))
         return false;
     switch (r->body_case) {
     case IM__OFFLINE_RECORD__BODY_LOGIN:
@@ -187,6 +128,8 @@ bool check_offline(const ProtobufCMessage *m)
     case IM__OFFLINE_RECORD__BODY_PULL:
         return session_ok(r->pull->session, true) && id_or_none(r->pull->conversation) &&
                number_ok(r->pull->after);
+    case IM__OFFLINE_RECORD__BODY_GROUP:
+        return group_ok(r->group);
     default:
         return false;
     }

@@ -1,8 +1,50 @@
-/* codec_check.h: what each record must hold beyond being protobuf. Only codec.c calls these. */
+/* codec_check.h: what each record must hold beyond being protobuf. Only codec.c calls these; codec_check_in.c has what
+ * comes from clients by way of an edge. */
 #ifndef PARLEY_IM_CODEC_CHECK_H
 #define PARLEY_IM_CODEC_CHECK_H
 
 #include "common/im/codec.h"
+#include "common/im/validate.h"
+
+static inline bool is_id(ProtobufCBinaryData d)
+{
+    return d.len == ID_SIZE;
+}
+static inline bool id_or_none(ProtobufCBinaryData d)
+{
+    return d.len == 0 || d.len == ID_SIZE;
+}
+static inline bool trace_ok(ProtobufCBinaryData d)
+{
+    return d.len == 0 || d.len == CODEC_TRACE;
+}
+static inline bool within(const char *text, size_t min, size_t max)
+{
+    size_t n = strnlen(text, max + 1);
+    return n >= min && n <= max;
+}
+static inline bool number_ok(uint64_t n) /* PostgreSQL has no unsigned numbers */
+{
+    return n <= INT64_MAX;
+}
+static inline bool session_ok(const Im__Session *s, bool with_user)
+{
+    return s && (with_user ? is_id(s->user) : id_or_none(s->user));
+}
+static inline bool privacy_ok(Im__Privacy p)
+{
+    return p >= IM__PRIVACY__PRIVACY_UNCHANGED && p <= IM__PRIVACY__NOBODY;
+}
+/* Already in its normal form. */
+static inline bool login_ok(const char *login)
+{
+    char normal[LOGIN_MAX + 1];
+    return login_normalise(login, strlen(login), normal) == 0 && strcmp(login, normal) == 0;
+}
+static inline bool login_or_none(const char *login)
+{
+    return login[0] == '\0' || login_ok(login);
+}
 
 bool check_inbound(const ProtobufCMessage *);
 bool check_user(const ProtobufCMessage *);
@@ -15,5 +57,7 @@ bool check_cursor(const ProtobufCMessage *);
 bool check_dlq(const ProtobufCMessage *);
 bool check_lookup(const ProtobufCMessage *);
 bool check_verdict(const ProtobufCMessage *);
+bool check_query(const ProtobufCMessage *);
+bool check_signal(const ProtobufCMessage *);
 
 #endif

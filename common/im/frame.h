@@ -35,7 +35,7 @@ enum {
     FRAME_BEFORE_LOGIN = 1, /* the client may send it before LOGIN_RSP */
     FRAME_AFTER_LOGIN = 2,  /* … and after */
     FRAME_PUSH = 4,         /* from the server by itself; seqId is a delivery number */
-    FRAME_RESERVED = 8      /* has a number, not spoken yet */
+    FRAME_QUERY = 8         /* a question for the read models: goes to im.query, `answer` comes from there */
 };
 
 struct frame_type {

@@ -10,6 +10,7 @@
 #define PASSWORD_MIN     8
 #define PASSWORD_MAX     256
 #define DISPLAY_NAME_MAX 128
+#define REMARK_MAX       128
 #define DEVICE_ID_MAX    64
 #define DEVICE_CLASS_MAX 32
 #define CLIENT_MAX       64

@@ -30,6 +30,47 @@ static void prepare(void)
     session_to_pb(&s, &session);
 }
 
+static size_t put_inbound(Im__Inbound *r, int variant, void *body, uint8_t *out)
+{
+    r->version = 1;
+    r->session = &session;
+    r->trace = BYTES(trace);
+    r->seq_id = 9;
+    r->body_case = (Im__Inbound__BodyCase)(IM__INBOUND__BODY_REGISTER_ + variant);
+    r->register_ = body;
+    return pack(r, out);
+}
+
+/* The bodies that came later. */
+static size_t inbound_more(unsigned variant, uint8_t *out)
+{
+    Im__Inbound r = IM__INBOUND__INIT;
+    Im__InReceipt receipt = IM__IN_RECEIPT__INIT;
+    Im__InSignal signal = IM__IN_SIGNAL__INIT;
+    Im__InRevoke revoke = IM__IN_REVOKE__INIT;
+    Im__InProfile profile = IM__IN_PROFILE__INIT;
+    Im__InPrefs prefs = IM__IN_PREFS__INIT;
+    Im__InAdmin admin = IM__IN_ADMIN__INIT;
+    receipt.conversation = signal.conversation = prefs.conversation = BYTES(conv);
+    receipt.read = 7;
+    receipt.delivered = 9;
+    signal.stopped = true;
+    revoke.all = revoke.keep_current = true;
+    profile.display_name = "Anna";
+    profile.presence = IM__PRIVACY__FRIENDS;
+    prefs.remark = "from school";
+    prefs.pinned = true;
+    admin.on = true;
+    void *const bodies[] = {&receipt, &signal, &revoke, &profile, &prefs, &admin};
+    if (variant >= 12)
+        return 0;
+    if (variant == 11) { /* the operator's */
+        im__session__init(&session);
+        session.slot = UINT32_MAX;
+    }
+    return put_inbound(&r, (int)variant, bodies[variant - 6], out);
+}
+
 static size_t inbound(unsigned variant, uint8_t *out)
 {
     Im__Inbound r = IM__INBOUND__INIT;
@@ -40,6 +81,10 @@ static size_t inbound(unsigned variant, uint8_t *out)
     Im__InChat chat = IM__IN_CHAT__INIT;
     Im__InPull pull = IM__IN_PULL__INIT;
     Im__Body body = IM__BODY__INIT;
+    char *logins[] = {"", "bert"};
+    struct id16 users[] = {{{1}}, {{2}}};
+    if (variant >= 6 && variant < 12)
+        return inbound_more(variant, out);
     reg.login = "anna";
     reg.display_name = "Anna";
     reg.verifier = TEXT("sealed");
@@ -53,16 +98,18 @@ static size_t inbound(unsigned variant, uint8_t *out)
     chat.body = &body;
     body.text = "hello";
     pull.conversation = BYTES(conv);
-    r.version = 1;
-    r.session = &session;
-    r.trace = BYTES(trace);
-    r.seq_id = 9;
-    r.body_case = (Im__Inbound__BodyCase)(IM__INBOUND__BODY_REGISTER_ + (int)variant);
+    if (variant == 12) { /* in a group */
+        chat.peer.len = 0;
+        chat.peer_login = "";
+        chat.kind = IM__CONV_KIND__CONV_GROUP_ROLE;
+        chat.role = IM__ROLE__ADMIN;
+        chat.users = BYTES(users);
+        chat.n_logins = 2;
+        chat.logins = logins;
+        return put_inbound(&r, 4, &chat, out);
+    }
     void *const bodies[] = {&reg, &lookup, &login, &end, &chat, &pull};
-    if (variant >= 6)
-        return 0;
-    r.register_ = bodies[variant];
-    return pack(&r, out);
+    return variant < 6 ? put_inbound(&r, (int)variant, bodies[variant], out) : 0;
 }
 
 static size_t offline(unsigned variant, uint8_t *out)
@@ -74,6 +121,17 @@ static size_t offline(unsigned variant, uint8_t *out)
     Im__OffBounce bounce = IM__OFF_BOUNCE__INIT;
     Im__OffPull pull = IM__OFF_PULL__INIT;
     Im__QueueItem q = IM__QUEUE_ITEM__INIT, *list[] = {&q, &q};
+    Im__OffGroup group = IM__OFF_GROUP__INIT;
+    Im__OffServed served = IM__OFF_SERVED__INIT, *all[] = {&served};
+    struct id16 users[] = {anna, bert};
+    group.conversation = BYTES(conv);
+    group.seq = 5;
+    group.users = BYTES(users);
+    group.n_served = 1;
+    group.served = all;
+    served.index = 1;
+    served.n_devices = 3;
+    served.devices = devices;
     q.conversation = BYTES(conv);
     q.seq = 77;
     q.payload = TEXT("a push");
@@ -88,9 +146,17 @@ static size_t offline(unsigned variant, uint8_t *out)
     r.version = 1;
     r.user = BYTES(anna);
     r.body_case = (Im__OfflineRecord__BodyCase)(IM__OFFLINE_RECORD__BODY_LOGIN + (int)variant);
-    void *const bodies[] = {&login, &end, &item, &bounce, &pull};
-    if (variant >= 5)
+    void *const bodies[] = {&login, &end, &item, &bounce, &pull, &group};
+    if (variant >= 7)
         return 0;
+    if (variant == 6) { /* a pointer, bounced */
+        q.payload.len = 0;
+        r.body_case = IM__OFFLINE_RECORD__BODY_BOUNCE;
+        r.bounce = &bounce;
+        return pack(&r, out);
+    }
+    if (variant == 5)
+        r.user.len = 0;
     r.login = bodies[variant];
     return pack(&r, out);
 }
@@ -98,9 +164,13 @@ static size_t offline(unsigned variant, uint8_t *out)
 static size_t user(unsigned variant, uint8_t *out)
 {
     Im__UserRecord r = IM__USER_RECORD__INIT;
-    if (variant >= 4)
+    if (variant >= 8)
         return 0;
     r.version = 1;
+    r.presence = IM__PRIVACY__NOBODY;
+    r.conversation = BYTES(conv);
+    r.remark = "a colleague";
+    r.admin = true;
     r.kind = (Im__UserKind)(1 + variant);
     r.user = BYTES(anna);
     r.login = "anna";
@@ -109,7 +179,7 @@ static size_t user(unsigned variant, uint8_t *out)
     return pack(&r, out);
 }
 
-static size_t deliver(uint8_t *out)
+static size_t deliver(unsigned variant, uint8_t *out)
 {
     Im__DeliverRecord r = IM__DELIVER_RECORD__INIT;
     Im__DeliverItem a = IM__DELIVER_ITEM__INIT, b = IM__DELIVER_ITEM__INIT, *list[] = {&a, &b};
@@ -129,11 +199,17 @@ static size_t deliver(uint8_t *out)
     b.kind = IM__ITEM_KIND__ITEM_REPLY;
     b.n_handles = 1;
     b.handles = handles;
+    if (variant == 1) {
+        a.kind = IM__ITEM_KIND__ITEM_POINTED;
+        b.kind = IM__ITEM_KIND__ITEM_SIGNAL;
+        b.n_handles = 0;
+        b.all = true;
+    }
     r.version = 1;
     r.epoch = 400;
     r.n_items = 2;
     r.items = list;
-    return pack(&r, out);
+    return variant < 2 ? pack(&r, out) : 0;
 }
 
 static size_t small(enum record_kind kind, uint8_t *out)
@@ -145,6 +221,18 @@ static size_t small(enum record_kind kind, uint8_t *out)
     Im__DlqRecord dlq = IM__DLQ_RECORD__INIT;
     Im__LookupReply lookup = IM__LOOKUP_REPLY__INIT;
     Im__LoginVerdict verdict = IM__LOGIN_VERDICT__INIT;
+    Im__QueryRecord query = IM__QUERY_RECORD__INIT;
+    Im__SignalRecord signal = IM__SIGNAL_RECORD__INIT;
+    query.version = signal.version = 1;
+    query.session = &session;
+    query.seq_id = 9;
+    query.frame_type = IM__FRAME_TYPE__HISTORY_REQ;
+    query.payload = TEXT("\x18\x05");
+    query.trace = BYTES(trace);
+    signal.conversation = BYTES(conv);
+    signal.user = BYTES(anna);
+    signal.user_login = "anna";
+    signal.device = 2;
     vault.version = presence.version = lease.version = cursor.version = dlq.version = 1;
     vault.user = cursor.user = lookup.user = verdict.user = BYTES(anna);
     vault.verifier = lookup.verifier = TEXT("sealed");
@@ -177,6 +265,10 @@ static size_t small(enum record_kind kind, uint8_t *out)
         return pack(&lookup, out);
     case REC_VERDICT:
         return pack(&verdict, out);
+    case REC_QUERY:
+        return pack(&query, out);
+    case REC_SIGNAL:
+        return pack(&signal, out);
     default:
         return 0;
     }
@@ -193,7 +285,7 @@ size_t sample_record(enum record_kind kind, unsigned variant, uint8_t out[SAMPLE
     case REC_USER:
         return user(variant, out);
     case REC_DELIVER:
-        return variant ? 0 : deliver(out);
+        return deliver(variant, out);
     default:
         return variant ? 0 : small(kind, out);
     }

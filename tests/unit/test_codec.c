@@ -112,6 +112,78 @@ static void fields_are_checked(void **state)
     refused(REC_INBOUND, &in);
 }
 
+static void chats_are_checked(void **state)
+{
+    (void)state;
+    uint8_t id[16] = "0123456789abcdef", users[48] = {0};
+    char *logins[] = {"anna", "Bert"};
+    Im__Inbound in = IM__INBOUND__INIT;
+    Im__Session s = IM__SESSION__INIT;
+    Im__InChat c = IM__IN_CHAT__INIT;
+    Im__Body body = IM__BODY__INIT;
+    in.version = 1;
+    in.session = &s;
+    s.user = c.conversation = c.msg_id = (ProtobufCBinaryData){16, id};
+    in.body_case = IM__INBOUND__BODY_CHAT;
+    in.chat = &c;
+    refused(REC_INBOUND, &in); /* no body */
+    c.body = &body;
+    c.kind = (Im__ConvKind)35;
+    refused(REC_INBOUND, &in);
+    c.kind = IM__CONV_KIND__CONV_RECEIPT; /* has a body of its own */
+    refused(REC_INBOUND, &in);
+    c.kind = IM__CONV_KIND__CONV_GROUP_INVITE;
+    c.users = (ProtobufCBinaryData){47, users};
+    refused(REC_INBOUND, &in);
+    c.users.len = 32; /* twice the same */
+    refused(REC_INBOUND, &in);
+    users[16] = 1;
+    c.n_logins = 1;
+    c.logins = logins;
+    refused(REC_INBOUND, &in); /* whose name? */
+    c.n_logins = 2;
+    refused(REC_INBOUND, &in); /* not normalised */
+    logins[1] = "";
+    c.target = UINT64_MAX;
+    refused(REC_INBOUND, &in);
+    c.target = 0;
+    c.role = (Im__Role)4;
+    refused(REC_INBOUND, &in);
+    c.role = IM__ROLE__OWNER;
+    uint8_t buf[SAMPLE_MAX];
+    ProtobufCMessage *m;
+    int n = codec_pack_into(&in.base, buf, sizeof buf);
+    assert_int_equal(decode(REC_INBOUND, buf, (size_t)n, &m), 0);
+}
+
+/* What only the operator may write must not be writable by an edge, whatever a client sends. */
+static void the_admin_right_is_the_operators(void **state)
+{
+    (void)state;
+    uint8_t id[16] = "0123456789abcdef";
+    Im__Inbound in = IM__INBOUND__INIT;
+    Im__Session s = IM__SESSION__INIT;
+    Im__InAdmin admin = IM__IN_ADMIN__INIT;
+    Im__InRevoke revoke = IM__IN_REVOKE__INIT;
+    in.version = 1;
+    in.session = &s;
+    in.body_case = IM__INBOUND__BODY_ADMIN;
+    in.admin = &admin;
+    refused(REC_INBOUND, &in); /* slot 0 is somebody's */
+    s.slot = UINT32_MAX;
+    s.epoch = 1;
+    refused(REC_INBOUND, &in);
+    s.epoch = 0;
+    s.user = (ProtobufCBinaryData){16, id};
+    refused(REC_INBOUND, &in);
+    in.body_case = IM__INBOUND__BODY_REVOKE;
+    in.revoke = &revoke;
+    refused(REC_INBOUND, &in); /* of nothing */
+    revoke.device = 1;
+    revoke.all = true;
+    refused(REC_INBOUND, &in); /* of both */
+}
+
 static void deliver_lists_must_agree(void **state)
 {
     (void)state;
@@ -138,8 +210,61 @@ static void deliver_lists_must_agree(void **state)
     i.n_devices = 1;
     refused(REC_DELIVER, &r);
     i.n_devices = 2;
+    i.kind = IM__ITEM_KIND__ITEM_POINTED;
+    i.seq = 0;
+    refused(REC_DELIVER, &r);
+    i.seq = 1;
+    i.n_logins = 0;
+    refused(REC_DELIVER, &r);
+    i.n_logins = 2;
     i.n_handles = 0;
     refused(REC_DELIVER, &r);
+    i.all = true; /* a message for all could not be bounced */
+    i.users.len = i.n_devices = i.n_logins = 0;
+    refused(REC_DELIVER, &r);
+    i.kind = IM__ITEM_KIND__ITEM_EVENT;
+    i.n_handles = 2;
+    refused(REC_DELIVER, &r);
+    i.kind = IM__ITEM_KIND__ITEM_NONE;
+    i.n_handles = 0;
+    refused(REC_DELIVER, &r);
+    i.kind = (Im__ItemKind)9;
+    refused(REC_DELIVER, &r);
+}
+
+static void questions_and_group_records(void **state)
+{
+    (void)state;
+    uint8_t id[32] = "0123456789abcdef0123456789abcdef";
+    Im__QueryRecord q = IM__QUERY_RECORD__INIT;
+    Im__Session s = IM__SESSION__INIT;
+    q.version = 1;
+    q.session = &s;
+    q.frame_type = IM__FRAME_TYPE__HISTORY_REQ;
+    refused(REC_QUERY, &q); /* whose? */
+    s.user = (ProtobufCBinaryData){16, id};
+    q.frame_type = IM__FRAME_TYPE__HISTORY_RSP;
+    refused(REC_QUERY, &q);
+    q.frame_type = IM__FRAME_TYPE__LOGIN_REQ;
+    refused(REC_QUERY, &q);
+    q.frame_type = 65536 + IM__FRAME_TYPE__HISTORY_REQ;
+    refused(REC_QUERY, &q);
+    Im__OfflineRecord r = IM__OFFLINE_RECORD__INIT;
+    Im__OffGroup g = IM__OFF_GROUP__INIT;
+    Im__OffServed served = IM__OFF_SERVED__INIT, *list = &served;
+    r.version = 1;
+    r.body_case = IM__OFFLINE_RECORD__BODY_GROUP;
+    r.group = &g;
+    refused(REC_OFFLINE, &r);
+    g.conversation = (ProtobufCBinaryData){16, id};
+    g.seq = 1;
+    g.users = (ProtobufCBinaryData){31, id};
+    refused(REC_OFFLINE, &r);
+    g.users.len = 32;
+    g.n_served = 1;
+    g.served = &list;
+    served.index = 2;
+    refused(REC_OFFLINE, &r);
 }
 
 static void text_is_checked_where_protobuf_would_cut_it(void **state)
@@ -184,7 +309,7 @@ static void spoilt_bytes_never_pass_unchecked(void **state)
     uint8_t buf[SAMPLE_MAX];
     for (int round = 0; round < 20000; round++) {
         enum record_kind kind = (enum record_kind)rng_below(&rng, REC_KINDS);
-        size_t n = sample_record(kind, (unsigned)rng_below(&rng, 6), buf);
+        size_t n = sample_record(kind, (unsigned)rng_below(&rng, 13), buf);
         if (n == 0)
             continue;
         for (uint64_t k = 1 + rng_below(&rng, 3); k; k--)
@@ -231,7 +356,10 @@ int main(void)
         cmocka_unit_test(every_record_comes_back),
         cmocka_unit_test(versions),
         cmocka_unit_test(fields_are_checked),
+        cmocka_unit_test(chats_are_checked),
+        cmocka_unit_test(the_admin_right_is_the_operators),
         cmocka_unit_test(deliver_lists_must_agree),
+        cmocka_unit_test(questions_and_group_records),
         cmocka_unit_test(text_is_checked_where_protobuf_would_cut_it),
         cmocka_unit_test(the_budget_holds),
         cmocka_unit_test(spoilt_bytes_never_pass_unchecked),

@@ -61,8 +61,11 @@ static void the_table_is_the_proto(void **state)
         assert_ptr_equal(frame_type(t[i].type), &t[i]);
         assert_ptr_equal(frame_type_named(t[i].name), &t[i]);
         assert_true(i == 0 || t[i - 1].type < t[i].type);
-        bool reserved = t[i].flags & FRAME_RESERVED;
-        assert_int_equal(!t[i].request && !t[i].server, reserved);
+        assert_true(t[i].request || t[i].server);
+        if (t[i].flags & FRAME_QUERY) {
+            assert_true(t[i].type >= 60 && t[i].type <= 80 && t[i].type % 2 == 0);
+            assert_int_equal(t[i].answer, t[i].type + 1);
+        }
         assert_int_equal(t[i].request != NULL, (t[i].flags & (FRAME_BEFORE_LOGIN | FRAME_AFTER_LOGIN)) != 0);
         if (t[i].answer)
             assert_non_null(frame_type(t[i].answer)->server);
