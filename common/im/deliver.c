@@ -10,6 +10,7 @@ struct gathered {
     struct bytes value; /* version, epoch, then items as they are encoded in a DeliverRecord */
     uint64_t epoch;
     size_t items, handles;
+    bool busy; /* listed as such */
 };
 
 struct deliver {
@@ -62,6 +63,7 @@ void deliver_clear(struct deliver *d)
     for (uint32_t i = 0; i < d->slots; i++) {
         bytes_clear(&d->slot[i].value);
         d->slot[i].items = d->slot[i].handles = 0;
+        d->slot[i].busy = false;
     }
     d->n_busy = 0;
 }
@@ -95,11 +97,9 @@ struct details {
     uint64_t logins[CODEC_DETAILED_MAX];
 };
 
-/* Who exactly the recipients are; only of few. */
+/* Who exactly the recipients are; only of few: at most CODEC_DETAILED_MAX. */
 static void name(Im__DeliverItem *pb, struct details *x, const struct session *const *to, size_t n)
 {
-    if (n > CODEC_DETAILED_MAX)
-        return;
     for (size_t i = 0; i < n; i++) {
         memcpy(x->users[i], to[i]->user.b, ID_SIZE);
         x->devices[i] = to[i]->device;
@@ -111,41 +111,53 @@ static void name(Im__DeliverItem *pb, struct details *x, const struct session *c
     pb->logins = x->logins;
 }
 
-/* Appends one item for recipients of one slot and epoch, at most CODEC_HANDLES_MAX. */
-static void append(struct deliver *d, struct fx *fx, Im__DeliverItem *pb, const struct session *const *to,
-                   size_t n)
+/* What every record begins with. */
+static void begin(struct deliver *d, struct gathered *g, uint32_t slot, uint64_t epoch)
+{
+    uint8_t head[32], *p = wire_put_varint(wire_put_varint(head, 1 << 3 | WIRE_VARINT), CODEC_VERSION);
+    if (!g->busy)
+        d->busy[d->n_busy++] = slot;
+    g->busy = true;
+    g->epoch = epoch;
+    if (epoch)
+        p = wire_put_varint(wire_put_varint(p, 2 << 3 | WIRE_VARINT), epoch);
+    bytes_put(&g->value, head, (size_t)(p - head));
+}
+
+/* Appends one item; `to` has at most CODEC_HANDLES_MAX. */
+static void append(struct deliver *d, struct fx *fx, Im__DeliverItem *pb, const struct deliver_slot *to)
 {
     struct details x;
-    uint32_t slot = to[0]->slot;
-    struct gathered *g = &d->slot[slot];
-    for (size_t i = 0; i < n; i++)
-        d->handles[i] = to[i]->handle;
-    pb->n_handles = n;
-    pb->handles = d->handles;
+    struct gathered *g = &d->slot[to->slot];
+    pb->n_handles = to->n;
+    pb->handles = (uint32_t *)(uintptr_t)to->handles;
     pb->users = (ProtobufCBinaryData){0, NULL};
     pb->n_devices = pb->n_logins = 0;
-    name(pb, &x, to, n);
+    if (to->n && to->n <= CODEC_DETAILED_MAX)
+        name(pb, &x, to->who, to->n);
     size_t size = im__deliver_item__get_packed_size(pb);
-    if (g->items && (g->epoch != to[0]->epoch || g->items >= DELIVER_ITEMS ||
-                     g->handles + n > CODEC_HANDLES_MAX || g->value.n + size + 16 > DELIVER_BYTES))
-        emit(g, slot, fx);
-    uint8_t head[32], *p = head;
-    if (g->items == 0) {
-        bool listed = false;
-        for (size_t i = 0; i < d->n_busy && !listed; i++)
-            listed = d->busy[i] == slot;
-        if (!listed)
-            d->busy[d->n_busy++] = slot;
-        g->epoch = to[0]->epoch;
-        p = wire_put_varint(wire_put_varint(p, 1 << 3 | WIRE_VARINT), CODEC_VERSION);
-        if (g->epoch)
-            p = wire_put_varint(wire_put_varint(p, 2 << 3 | WIRE_VARINT), g->epoch);
-    }
-    p = wire_put_varint(wire_put_varint(p, 3 << 3 | WIRE_BYTES), size);
+    if (g->items && (g->epoch != to->epoch || g->items >= DELIVER_ITEMS ||
+                     g->handles + to->n > CODEC_HANDLES_MAX || g->value.n + size + 16 > DELIVER_BYTES))
+        emit(g, to->slot, fx);
+    if (g->items == 0)
+        begin(d, g, to->slot, to->epoch);
+    uint8_t head[16], *p = wire_put_varint(wire_put_varint(head, 3 << 3 | WIRE_BYTES), size);
     bytes_put(&g->value, head, (size_t)(p - head));
     im__deliver_item__pack(pb, must(bytes_room(&g->value, size)));
     g->items++;
-    g->handles += n;
+    g->handles += to->n;
+}
+
+/* In equal parts: none of them is so small that its recipients would have to be named. */
+static void append_split(struct deliver *d, struct fx *fx, Im__DeliverItem *pb, const struct deliver_slot *to)
+{
+    size_t parts = (to->n + CODEC_HANDLES_MAX - 1) / CODEC_HANDLES_MAX;
+    struct deliver_slot part = *to;
+    for (size_t i = 0, at = 0; i < parts; i++, at += part.n) {
+        part.n = (to->n - at) / (parts - i);
+        part.handles = to->handles + at;
+        append(d, fx, pb, &part);
+    }
 }
 
 static int by_edge(const struct session *a, const struct session *b)
@@ -160,44 +172,90 @@ static int by_edge_q(const void *a, const void *b)
     return by_edge(*(const struct session *const *)a, *(const struct session *const *)b);
 }
 
-static size_t sort_recipients(struct deliver *d, const struct session *to, size_t n)
+static void room_for(struct deliver *d, size_t n)
 {
-    if (n > d->cap) {
-        d->cap = n + 64;
-        d->order = must(realloc(d->order, d->cap * sizeof *d->order));
-        d->handles = must(realloc(d->handles, d->cap * sizeof *d->handles));
-    }
+    if (n <= d->cap)
+        return;
+    d->cap = n + 64;
+    d->order = must(realloc(d->order, d->cap * sizeof *d->order));
+    d->handles = must(realloc(d->handles, d->cap * sizeof *d->handles));
+}
+
+/* d->order: `n` recipients, some of whom may have slots that do not exist. */
+static void append_each(struct deliver *d, struct fx *fx, const struct deliver_item *item, size_t n)
+{
+    Im__DeliverItem pb;
     size_t k = 0;
     bool sorted = true;
+    fill(&pb, item);
     for (size_t i = 0; i < n; i++) {
-        if (to[i].slot >= d->slots)
+        if (d->order[i]->slot >= d->slots)
             continue;
-        sorted = sorted && (k == 0 || by_edge(d->order[k - 1], &to[i]) <= 0);
-        d->order[k++] = &to[i];
+        sorted = sorted && (k == 0 || by_edge(d->order[k - 1], d->order[i]) <= 0);
+        d->order[k++] = d->order[i];
     }
     if (!sorted)
         qsort(d->order, k, sizeof *d->order, by_edge_q);
-    return k;
+    for (size_t i = 0; i < k; i++)
+        d->handles[i] = d->order[i]->handle;
+    for (size_t at = 0, end; at < k; at = end) {
+        const struct session *first = d->order[at];
+        for (end = at + 1; end < k && by_edge(first, d->order[end]) == 0;)
+            end++;
+        append_split(d, fx, &pb,
+                     &(struct deliver_slot){.slot = first->slot,
+                                            .epoch = first->epoch,
+                                            .n = end - at,
+                                            .handles = d->handles + at,
+                                            .who = d->order + at});
+    }
 }
 
 void deliver_add(struct deliver *d, struct fx *fx, const struct deliver_item *item, const struct session *to,
                  size_t n)
 {
+    room_for(d, n);
+    for (size_t i = 0; i < n; i++)
+        d->order[i] = &to[i];
+    append_each(d, fx, item, n);
+}
+
+void deliver_each(struct deliver *d, struct fx *fx, const struct deliver_item *item,
+                  const struct session *const *to, size_t n)
+{
+    room_for(d, n);
+    if (n)
+        memcpy(d->order, to, n * sizeof *to);
+    append_each(d, fx, item, n);
+}
+
+void deliver_many(struct deliver *d, struct fx *fx, const struct deliver_item *item,
+                  const struct deliver_slot *to)
+{
     Im__DeliverItem pb;
+    if (to->slot >= d->slots || to->n == 0)
+        return;
     fill(&pb, item);
-    n = sort_recipients(d, to, n);
-    for (size_t at = 0, end; at < n; at = end) {
-        for (end = at + 1; end < n && end - at < CODEC_HANDLES_MAX; end++)
-            if (by_edge(d->order[at], d->order[end]) != 0)
-                break;
-        append(d, fx, &pb, d->order + at, end - at);
-    }
+    append_split(d, fx, &pb, to);
+}
+
+void deliver_all(struct deliver *d, struct fx *fx, const struct deliver_item *item, uint32_t slot,
+                 uint64_t epoch)
+{
+    Im__DeliverItem pb;
+    if (slot >= d->slots)
+        return;
+    fill(&pb, item);
+    pb.all = true;
+    append(d, fx, &pb, &(struct deliver_slot){.slot = slot, .epoch = epoch});
 }
 
 void deliver_flush(struct deliver *d, struct fx *fx)
 {
-    for (size_t i = 0; i < d->n_busy; i++)
+    for (size_t i = 0; i < d->n_busy; i++) {
         emit(&d->slot[d->busy[i]], d->busy[i], fx);
+        d->slot[d->busy[i]].busy = false;
+    }
     d->n_busy = 0;
 }
 

@@ -25,9 +25,24 @@ struct deliver *deliver_new(uint32_t slots);
 void deliver_free(struct deliver *);
 
 /* To every session of `to`, whatever their slots. A full record is sent at once through fx. Unknown slots are
- * left out. */
+ * left out. For few: it sorts. */
 void deliver_add(struct deliver *, struct fx *, const struct deliver_item *, const struct session *to,
                  size_t n);
+void deliver_each(struct deliver *, struct fx *, const struct deliver_item *, const struct session *const *to,
+                  size_t n);
+
+/* Sessions of one slot and epoch, for those who have thousands and keep them so. Costs a copy of the handles;
+ * nobody is looked at unless they are few enough to be named. */
+struct deliver_slot {
+    uint32_t slot;
+    uint64_t epoch;
+    size_t n;
+    const uint32_t *handles;
+    const struct session *const *who; /* the same ones; needed only when n <= CODEC_DETAILED_MAX */
+};
+void deliver_many(struct deliver *, struct fx *, const struct deliver_item *, const struct deliver_slot *);
+/* To every session of the slot's epoch, whoever they are. */
+void deliver_all(struct deliver *, struct fx *, const struct deliver_item *, uint32_t slot, uint64_t epoch);
 /* Sends what was gathered; from core_ops.end. */
 void deliver_flush(struct deliver *, struct fx *);
 /* Forgets it, e.g. when the core is closed. */
