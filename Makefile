@@ -278,7 +278,7 @@ install: all ## programs, libparley, header, protos, descriptor set and schema u
 	$(if $(CLIENT_SRC),install -m 644 $(O)/libparley.a $(DESTDIR)$(libdir))
 	$(if $(CLIENT_SRC),install -m 755 $(O)/libparley.so $(DESTDIR)$(libdir)/libparley.so.0)
 	$(if $(CLIENT_SRC),ln -sf libparley.so.0 $(DESTDIR)$(libdir)/libparley.so)
-	$(if $(wildcard client/lib/parley.h),install -m 644 client/lib/parley.h $(DESTDIR)$(includedir))
+	for h in $(notdir $(wildcard client/lib/parley*.h)); do sed 's,"client/lib/,",' client/lib/$$h > $(DESTDIR)$(includedir)/$$h; done
 	$(if $(PROTOS),install -m 644 $(O)/parley.desc $(DESTDIR)$(datadir))
 	$(if $(PROTOS),install -m 644 $(PROTOS) $(DESTDIR)$(datadir)/proto)
 	$(if $(wildcard schema),cp -R schema $(DESTDIR)$(datadir)/)

@@ -1,5 +1,7 @@
 /* code.c: names and sentences of the codes; docs/errors.md has cause and fix. */
-#include "client/lib/parley.h"
+#include "client/lib/parley_code.h"
+
+#include <stddef.h>
 
 static const struct {
     enum parley_code code;
@@ -29,10 +31,22 @@ static const struct {
     {PARLEY_BUSY, "BUSY", "the server takes nothing right now: try again later"},
     {PARLEY_SLOW_READER, "SLOW_READER", "this client read too slowly; what it had not confirmed is kept"},
     {PARLEY_TOO_MANY_CONNECTIONS, "TOO_MANY_CONNECTIONS", "too many connections"},
+    {PARLEY_BEHIND, "BEHIND", "the history is behind what was just said: ask again in a moment"},
     {PARLEY_STALE, "STALE",
      "the number is older than the last 64: look the message up, do not send it again"},
     {PARLEY_NOT_A_MEMBER, "NOT_A_MEMBER", "not a member of the conversation"},
     {PARLEY_REFUSED, "REFUSED", "the conversation refused it"},
+    {PARLEY_BLOCKED, "BLOCKED", "one of the two blocked the other"},
+    {PARLEY_NOT_FRIENDS, "NOT_FRIENDS", "only friends may write here"},
+    {PARLEY_MUTED, "MUTED", "may not write here now: muted, or only admins may"},
+    {PARLEY_NOT_ALLOWED, "NOT_ALLOWED", "needs a higher role"},
+    {PARLEY_GROUP_FULL, "GROUP_FULL", "the group is full, or too many ask to join it"},
+    {PARLEY_TOO_OLD, "TOO_OLD", "the message is too old for that"},
+    {PARLEY_NO_CHANGE, "NO_CHANGE", "it is so already"},
+    {PARLEY_GONE, "GONE", "the message was recalled, or the group dissolved"},
+    {PARLEY_NO_SUCH_MESSAGE, "NO_SUCH_MESSAGE", "there is no such message"},
+    {PARLEY_OWNER_STAYS, "OWNER_STAYS", "the owner hands the group over, or dissolves it, first"},
+    {PARLEY_NO_SUCH_MEMBER, "NO_SUCH_MEMBER", "not a member, or did not ask to join"},
     {PARLEY_INTERNAL, "INTERNAL", "the server had a trouble of its own"},
     {PARLEY_SHUTTING_DOWN, "SHUTTING_DOWN", "the server is shutting down"},
     {PARLEY_UNREACHABLE, "UNREACHABLE", "no server could be reached"},

@@ -17,47 +17,22 @@
  *     parley_send_text(p, "bob", "hello");
  *     while (parley_run_once(p, -1) == 0) {}
  *
+ * parley_event.h: what callbacks are given. parley_conversation.h: edits, reactions, groups, friends, receipts.
+ * parley_history.h, not included here: questions about lists, history, members, contacts, presence.
+ *
  * In an event loop of your own, at every turn: wait for parley_events(p) on parley_fd(p), at most
  * parley_timeout(p) ms, then parley_process(p, revents), also after a time-out (revents 0). The descriptor
  * changes with reconnects, and -1 means that there is none now: ask at each turn. */
 #ifndef PARLEY_H
 #define PARLEY_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "client/lib/parley_conversation.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-#define PARLEY_ID       16    /* bytes in a user, conversation or message id */
 #define PARLEY_TEXT_MAX 60000 /* bytes of text, or of content type and data, in one message */
-
-struct parley;
-
-/* The server's codes (docs/errors.md has cause and fix of each), and from 900 on the library's own. */
-/* clang-format off */
-enum parley_code {
-    PARLEY_OK = 0,
-    PARLEY_FRAME_TOO_SHORT = 100, PARLEY_FRAME_TOO_LARGE, PARLEY_UNKNOWN_TYPE, PARLEY_BAD_PROTOBUF, PARLEY_BAD_TEXT,
-    PARLEY_BAD_FIELD, PARLEY_WRONG_STATE,
-    PARLEY_NOT_LOGGED_IN = 200, PARLEY_BAD_CREDENTIALS, PARLEY_BAD_TOKEN, PARLEY_TOKEN_EXPIRED,
-    PARLEY_ACCOUNT_EXISTS, PARLEY_UNKNOWN_USER, PARLEY_SESSION_REPLACED, PARLEY_SESSION_REVOKED,
-    PARLEY_LOGIN_TIMEOUT, PARLEY_IDLE_TIMEOUT, PARLEY_TOO_MANY_DEVICES,
-    PARLEY_TOO_MANY_REQUESTS = 300, PARLEY_TOO_MANY_UNRESOLVED, PARLEY_BUSY, PARLEY_SLOW_READER,
-    PARLEY_TOO_MANY_CONNECTIONS,
-    PARLEY_STALE = 400, PARLEY_NOT_A_MEMBER, PARLEY_REFUSED,
-    PARLEY_INTERNAL = 500, PARLEY_SHUTTING_DOWN,
-    PARLEY_UNREACHABLE = 900,  /* no server could be connected to */
-    PARLEY_DISCONNECTED = 901, /* the connection broke, or no answer came; of a registration: outcome unknown */
-    PARLEY_PROTOCOL = 902,     /* the server said something that makes no sense */
-    PARLEY_STATE_FILE = 903,   /* the state file cannot be read or written */
-    PARLEY_STOPPED = 904,      /* parley_stop() was called */
-};
-/* clang-format on */
-const char *parley_code_name(enum parley_code); /* "UNKNOWN_USER"; never NULL */
-const char *parley_code_text(enum parley_code); /* a sentence for people; never NULL */
 
 enum parley_state {
     PARLEY_OFFLINE,    /* nothing to do, or waiting to try again (parley_timeout tells how long) */
@@ -67,51 +42,23 @@ enum parley_state {
     PARLEY_ENDED,      /* will not reconnect by itself: stopped, kicked, or the log-in was refused */
 };
 
-struct parley_message {
-    uint8_t conversation[PARLEY_ID];
-    uint64_t seq; /* place in the conversation, from 1 */
-    uint8_t sender[PARLEY_ID];
-    const char *sender_login;
-    const char *peer_login; /* direct conversations: the one who is not the sender */
-    uint32_t sender_device;
-    uint64_t client_seq;
-    uint8_t msg_id[PARLEY_ID];
-    int64_t time_ms;  /* Unix time, the conversation's */
-    const char *text; /* NUL-terminated; "" when there is data */
-    const char *content_type;
-    const uint8_t *data;
-    size_t data_n;
-    bool own;        /* sent by another device of this user */
-    uint64_t missed; /* so many right before this one could not be had now (only history has them) */
-    bool late;       /* fills in such a place, after later ones */
-};
-
-enum parley_stage {
-    PARLEY_ACCEPTED = 1 /* durable */,
-    PARLEY_SEQUENCED = 2 /* has its place */,
-    PARLEY_NOT_SENT = 3
-};
-struct parley_sent {
-    uint64_t id; /* what parley_send() returned; kept over restarts with a state file */
-    enum parley_stage stage;
-    enum parley_code code; /* PARLEY_NOT_SENT: why */
-    const char *detail;    /* likewise, for people; "" when there is nothing to add */
-    const char *to;
-    uint64_t client_seq;
-    uint8_t msg_id[PARLEY_ID], conversation[PARLEY_ID]; /* zero when not known (yet) */
-    uint64_t seq;                                       /* PARLEY_SEQUENCED */
-    int64_t time_ms;                                    /* PARLEY_SEQUENCED */
-};
-
 /* All may be NULL. */
 struct parley_callbacks {
     void (*state)(void *ctx, enum parley_state, enum parley_code why, const char *detail);
-    /* In order per conversation, each once. When it returns, the message counts as taken and is confirmed. NULL: this
-     * handle only sends; what comes stays with the server for the next one (which may cut the connection now and
-     * then because nothing is confirmed). */
+    /* Messages and announcements. In order per conversation, each once. When it returns, the message counts as taken
+     * and is confirmed. NULL: this handle only sends; what comes stays with the server for the next one (which may cut
+     * the connection now and then because nothing is confirmed). */
     void (*message)(void *ctx, const struct parley_message *);
-    /* Each stage of each send once, ACCEPTED at times skipped; SEQUENCED or NOT_SENT is the last. */
+    /* Every other event with a number, in the same order; may be the same function. NULL: nobody looks at them. */
+    void (*event)(void *ctx, const struct parley_message *);
+    /* Each stage of each send once, ACCEPTED at times skipped; SEQUENCED, NOTED or NOT_SENT is the last. */
     void (*sent)(void *ctx, const struct parley_sent *);
+    void (*note)(void *ctx, const struct parley_note *);
+    void (*receipt)(void *ctx, const struct parley_receipt *);
+    void (*typing)(void *ctx, const struct parley_typist *);
+    void (*presence)(void *ctx, const struct parley_presence *, size_t n); /* parley_watch() */
+    /* A group has events up to `upto` that this device has not got; they follow by themselves. */
+    void (*news)(void *ctx, const uint8_t *conversation, uint64_t upto);
     /* What does not end the session: a server that cannot be reached, a refused request, a trouble with the
      * state file. */
     void (*error)(void *ctx, enum parley_code, const char *detail);
@@ -140,6 +87,10 @@ struct parley_options {
     uint32_t gap_patience_ms;   /* 20000: how long later messages wait for a missing one */
     uint32_t queue_max;         /* 1000 sends waiting or without outcome */
     uint32_t conversations_max; /* 10000 remembered; the rest is asked of the server when needed */
+    uint32_t
+        catch_up_max;     /* 1000: events of one conversation fetched from history; older ones are `missed` */
+    bool no_delivered;    /* do not tell the senders of direct messages that they arrived */
+    bool group_delivered; /* tell it in groups too: each message brings one back from every member */
 };
 
 /* NULL: errno says why (EINVAL: options; EBUSY, EACCES …: state file). Connects to nothing yet. */
@@ -163,13 +114,17 @@ int parley_stop(struct parley *, uint32_t linger_ms);
 /* Queues a message. Returns its id (> 0), or: -EINVAL not UTF-8, a NUL, no recipient; -EMSGSIZE; -ENOBUFS
  * queue_max. Sends leave in this order, at most 64 without outcome at a time. */
 struct parley_outgoing {
-    const char *to;         /* login name, or */
-    const uint8_t *to_user; /* 16 bytes */
+    const char *to;              /* login name, or */
+    const uint8_t *to_user;      /* 16 bytes, or */
+    const uint8_t *conversation; /* a group's id */
     const char *text;
     size_t text_n;
     const char *content_type; /* with data instead of text */
     const void *data;
     size_t data_n;
+    uint64_t reply_to;                    /* seq of an earlier message; 0: none */
+    const uint8_t (*mentions)[PARLEY_ID]; /* users; groups only, PARLEY_USERS_MAX */
+    size_t mentions_n;
 };
 int64_t parley_send(struct parley *, const struct parley_outgoing *);
 int64_t parley_send_text(struct parley *, const char *to, const char *text);
@@ -188,6 +143,7 @@ int parley_wait(struct parley *, bool (*done)(void *arg), void *arg, int timeout
 
 enum parley_state parley_state(const struct parley *);
 const char *parley_login_name(const struct parley *); /* as registered; "" before the first log-in */
+const uint8_t *parley_user_id(const struct parley *); /* 16 bytes; zero before the first log-in of this run */
 const char *parley_token(const struct parley *);      /* "": none. A secret */
 const char *parley_device_id(const struct parley *);
 const char *parley_server(const struct parley *); /* host:port of this or the last connection; "" */
