@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-#define MEMBERS_MAX 64 /* of a conversation, today: two */
+#define MEMBERS_MAX 2
 
 METRIC_COUNTER(items, "parley_fanout_items_total", "Recipients of pushed messages and outcomes.");
 METRIC_COUNTER(offline, "parley_fanout_offline_total",
@@ -117,12 +117,12 @@ void tell_outcome(struct tell *t, struct fx *fx, const struct conv *conv, const 
     const struct deliver_item item = {
         .kind = IM__ITEM_KIND__ITEM_MESSAGE,
         .frame_type = IM__FRAME_TYPE__CHAT_PUSH,
-        .payload = push_chat(fx, rec, out),
+        .payload = push_chat(fx, conv, rec, out),
         .conv = rec->event.conv,
         .seq = out->seq,
         .trace = rec->trace,
     };
-    size_t n = conv_members(conv, members, MEMBERS_MAX);
+    size_t n = conv_pair(conv, members);
     for (size_t i = 0; i < n; i++)
         tell_member(t, fx, members[i], rec, &item);
     tell_sender(t, fx, rec, out); /* last: the message's own record leaves first */

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 /* By version. Append only: a log may hold every one of them. */
-static const struct conv_rules *const rules_table[] = {NULL, &conv_rules1};
+static const struct conv_rules *const rules_table[] = {NULL, &conv_rules1, &conv_rules1};
 
 static const struct conv_rules *rules_of(uint32_t version)
 {
@@ -113,7 +113,8 @@ struct conv_outcome conv_apply(struct conv *c, const struct conv_event *e)
     const struct conv_rules *rules = rules_of(e->rules);
     if (!rules || !c->loaded)
         conv_broken("applied with unknown rules, or without its header");
-    struct conv_outcome out = {CONV_REFUSED, 0, 0, e->time_ms > c->time_ms ? e->time_ms : c->time_ms};
+    struct conv_outcome out = {.verdict = CONV_REFUSED,
+                               .time_ms = e->time_ms > c->time_ms ? e->time_ms : c->time_ms};
     out.reason = c->exists ? rules->admit(c, e) : rules->create(c, e);
     if (out.reason)
         return out;
@@ -137,7 +138,8 @@ struct conv_outcome conv_apply(struct conv *c, const struct conv_event *e)
 bool conv_recall(const struct conv *c, const struct conv_event *e, struct conv_outcome *out)
 {
     const struct conv_rules *rules = rules_of(e->rules);
-    struct conv_outcome o = {CONV_REFUSED, 0, 0, e->time_ms > c->time_ms ? e->time_ms : c->time_ms};
+    struct conv_outcome o = {.verdict = CONV_REFUSED,
+                             .time_ms = e->time_ms > c->time_ms ? e->time_ms : c->time_ms};
     if (!rules || !c->loaded)
         return false;
     if (!c->exists) { /* whatever came so far was refused */
@@ -161,15 +163,99 @@ uint64_t conv_head(const struct conv *c)
     return c->head;
 }
 
-size_t conv_members(const struct conv *c, struct id16 *out, size_t max)
+enum conv_type conv_type(const struct conv *c)
 {
-    size_t n = !c->exists ? 0 : id_eq(c->pair[0], c->pair[1]) ? 1 : 2;
-    for (size_t i = 0; i < n && i < max; i++)
-        out[i] = c->pair[i];
-    return n;
+    return c->exists ? (enum conv_type)c->type : CONV_NOTHING;
+}
+
+uint32_t conv_flags(const struct conv *c)
+{
+    (void)c;
+    return 0;
+}
+
+bool conv_dissolved(const struct conv *c)
+{
+    (void)c;
+    return false;
+}
+
+uint32_t conv_count(const struct conv *c)
+{
+    return (uint32_t)conv_pair(c, (struct id16[2]){{{0}}});
+}
+
+struct id16 conv_owner(const struct conv *c)
+{
+    (void)c;
+    return (struct id16){{0}};
+}
+
+size_t conv_pair(const struct conv *c, struct id16 out[2])
+{
+    if (!c->exists)
+        return 0;
+    out[0] = c->pair[0];
+    out[1] = c->pair[1];
+    return id_eq(c->pair[0], c->pair[1]) ? 1 : 2;
+}
+
+uint32_t conv_friend(const struct conv *c, struct id16 user)
+{
+    (void)c, (void)user;
+    return 0;
+}
+
+bool conv_blocked_by(const struct conv *c, struct id16 user)
+{
+    (void)c, (void)user;
+    return false;
+}
+
+bool conv_member(const struct conv *c, struct id16 user, struct conv_member_view *out)
+{
+    *out = (struct conv_member_view){.role = 1, .from = 1};
+    return c->exists && conv_in_pair(c, user);
+}
+
+size_t conv_visible(const struct conv *c, struct id16 user, struct conv_interval out[CONV_VISIBLE])
+{
+    out[0] = (struct conv_interval){.from = 1};
+    return c->exists && conv_in_pair(c, user);
+}
+
+size_t conv_needs_roster(const struct conv *c, struct conv_cell out[CONV_NEEDS_MAX])
+{
+    (void)c, (void)out;
+    return 0;
+}
+
+size_t conv_roster(const struct conv *c, unsigned bucket, const struct conv_seat **out)
+{
+    (void)c, (void)bucket;
+    *out = NULL;
+    return 0;
+}
+
+size_t conv_needs_admins(const struct conv *c, struct conv_cell out[CONV_NEEDS_MAX])
+{
+    (void)c, (void)out;
+    return 0;
+}
+
+size_t conv_admins(const struct conv *c, struct id16 out[CONV_ADMINS])
+{
+    (void)c, (void)out;
+    return 0;
 }
 
 bool conv_may_read(const struct conv *c, struct id16 user, uint64_t seq)
 {
     return c->exists && seq >= 1 && conv_in_pair(c, user);
+}
+
+size_t conv_needs_member(const struct conv *c, struct id16 user, struct conv_cell out[CONV_NEEDS_MAX])
+{
+    (void)c, (void)user, (void)out;
+    return 0;
 }

@@ -13,19 +13,19 @@
 #include "common/base/core.h"
 #include "common/im/ids.h"
 
-#define CONV_RULES     2   /* what routers stamp */
-#define CONV_RING      64  /* outcomes kept per sending device */
-#define CONV_RINGS     8   /* devices per member that have a ring */
-#define CONV_CELL_KEY  24  /* longest cell key, bytes */
-#define CONV_USERS     100 /* named by one event */
+#define CONV_RULES     2    /* what routers stamp */
+#define CONV_RING      64   /* outcomes kept per sending device */
+#define CONV_RINGS     8    /* devices per member that have a ring */
+#define CONV_CELL_KEY  24   /* longest cell key, bytes */
+#define CONV_USERS     100  /* named by one event */
 #define CONV_RECALL_K  1024 /* author and time are kept for so many of the last numbers, at least */
-#define CONV_BUCKETS   64  /* the members of a group are spread over so many roster cells */
-#define CONV_ADMINS    100 /* of a group, the owner among them */
+#define CONV_BUCKETS   64   /* the members of a group are spread over so many roster cells */
+#define CONV_ADMINS    100  /* of a group, the owner among them */
 #define CONV_ASKS      1000 /* open requests to join */
 #define CONV_NEEDS_MAX 400
 
 enum conv_verdict {
-    CONV_ACCEPTED,  /* has the number seq */
+    CONV_ACCEPTED, /* has the number seq */
     CONV_DUPLICATE, /* seq and reason are those of the first time; reason != 0: refused then; both 0: noted then */
     CONV_REFUSED,
     CONV_NOTED /* changed something, or is to be told, without a number */
@@ -38,9 +38,9 @@ struct conv_outcome {
     uint16_t reason; /* a Code of client.proto; 0 when it has a place */
     uint64_t seq;
     int64_t time_ms; /* the conversation's time: the record's, made monotone. For a duplicate: of the first */
-    uint64_t changed[2]; /* bit i of the two words: event.users[i] was changed; e.g. is new (INVITE) */
+    uint64_t changed[2];      /* bit i of the two words: event.users[i] was changed; e.g. is new (INVITE) */
     uint64_t read, delivered; /* RECEIPT: what was raised, and to what; 0: was not */
-    int64_t until_ms;    /* MUTE; 0: for ever */
+    int64_t until_ms;         /* MUTE; 0: for ever */
 };
 
 struct conv_cell {
@@ -97,8 +97,8 @@ size_t conv_dirty(struct conv *, struct conv_cell *out, size_t max);
 
 /* ---- looking at it; what is asked about must be loaded ---- */
 enum conv_type conv_type(const struct conv *); /* CONV_NOTHING: there is none */
-uint64_t conv_head(const struct conv *); /* the last number given; 0: none */
-uint32_t conv_flags(const struct conv *); /* Im__GroupFlag bits */
+uint64_t conv_head(const struct conv *);       /* the last number given; 0: none */
+uint32_t conv_flags(const struct conv *);      /* Im__GroupFlag bits */
 bool conv_dissolved(const struct conv *);
 uint32_t conv_count(const struct conv *); /* members */
 struct id16 conv_owner(const struct conv *);
@@ -109,7 +109,7 @@ uint32_t conv_friend(const struct conv *, struct id16 user);
 bool conv_blocked_by(const struct conv *, struct id16 user);
 
 struct conv_member_view {
-    uint32_t role; /* Im__Role; 0: no member (any more) */
+    uint32_t role;     /* Im__Role; 0: no member (any more) */
     uint64_t from, to; /* the last interval; to 0: open */
     uint64_t read, delivered;
     int64_t muted_until_ms; /* 0: not muted; -1: for ever */
@@ -124,16 +124,19 @@ size_t conv_visible(const struct conv *, struct id16 user, struct conv_interval 
 bool conv_may_read(const struct conv *, struct id16 user, uint64_t seq);
 
 /* Groups: who is a member now. The roster is not needed for applying most events and so not loaded with them;
- * conv_needs_roster() names its missing cells (0: all here), as conv_needs() does; the header must be loaded. */
+ * conv_needs_roster() names its missing cells (0: all here), as conv_needs() does: first the header. */
 struct conv_seat {
     struct id16 user;
     uint64_t from; /* sees numbers from here on */
 };
 size_t conv_needs_roster(const struct conv *, struct conv_cell out[CONV_NEEDS_MAX]);
-size_t conv_roster(const struct conv *, unsigned bucket, const struct conv_seat **out); /* bucket < CONV_BUCKETS */
+size_t conv_roster(const struct conv *, unsigned bucket,
+                   const struct conv_seat **out); /* bucket < CONV_BUCKETS */
 /* Owner and admins, ascending. Its cell is named by conv_needs_admins(). */
 size_t conv_needs_admins(const struct conv *, struct conv_cell out[CONV_NEEDS_MAX]);
 size_t conv_admins(const struct conv *, struct id16 out[CONV_ADMINS]);
+/* For conv_member() and its like about somebody who is not the actor. */
+size_t conv_needs_member(const struct conv *, struct id16 user, struct conv_cell out[CONV_NEEDS_MAX]);
 
 /* Over all loaded cells in ascending key order; two readers at the same offset agree on it. */
 void conv_digest(const struct conv *, uint8_t out[32]);

@@ -13,7 +13,6 @@
 
 #define CELL_FORMAT   1
 #define CONV_FLOORS   24 /* devices of a member whose ring went: only how far it got is kept */
-#define CONV_VISIBLE  16 /* intervals a member may read */
 #define HEADER_DIRECT 1
 
 enum cell_kind { CELL_HEADER = 0, CELL_MEMBER = 1, CELL_RING = 2 };
@@ -35,10 +34,6 @@ struct conv_ring {
 struct conv_floor {
     uint32_t device;
     uint64_t highest; /* numbers up to here are not new */
-};
-
-struct conv_interval {
-    uint64_t from, to; /* to 0: open */
 };
 
 struct conv_member {

@@ -120,7 +120,8 @@ bool conv_ring_lookup(const struct conv_member *m, uint32_t device, uint64_t cli
         size_t at = lower_bound(r, client_seq);
         if (at < r->n && r->entries[at].client_seq == client_seq) {
             const struct conv_entry *e = &r->entries[at];
-            *out = (struct conv_outcome){CONV_DUPLICATE, e->reason, e->seq, e->time_ms};
+            *out = (struct conv_outcome){
+                .verdict = CONV_DUPLICATE, .reason = e->reason, .seq = e->seq, .time_ms = e->time_ms};
             return true;
         }
     }

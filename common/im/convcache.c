@@ -152,25 +152,56 @@ static struct entry *add(struct convcache *c, struct id16 id)
 
 /* ---- a batch ---- */
 
-enum core_rc convcache_plan(struct convcache *c, const struct conv_event *ev, struct want *want)
+static struct entry *use(struct convcache *c, struct id16 id)
 {
-    if (!conv_rules_known(ev->rules))
-        return CORE_STOP;
-    struct entry *e = find(c, ev->conv);
+    struct entry *e = find(c, id);
     if (e)
         touch(c, e);
-    else if (!(e = add(c, ev->conv)))
-        return CORE_STOP;
+    else
+        e = add(c, id);
+    return e;
+}
 
-    struct conv_cell needs[CONV_NEEDS_MAX];
-    size_t n = conv_needs(e->conv, ev, needs);
+static enum core_rc want_cells(const struct convcache *c, struct id16 conv, const struct conv_cell *cells,
+                               size_t n, struct want *want)
+{
     uint8_t key[CONVCACHE_KEY];
-    memcpy(key, ev->conv.b, ID_SIZE);
+    memcpy(key, conv.b, ID_SIZE);
     for (size_t i = 0; i < n; i++) {
-        memcpy(key + ID_SIZE, needs[i].key, needs[i].key_n);
-        want_add(want, c->table, (struct slice){key, ID_SIZE + needs[i].key_n});
+        memcpy(key + ID_SIZE, cells[i].key, cells[i].key_n);
+        want_add(want, c->table, (struct slice){key, ID_SIZE + cells[i].key_n});
     }
     return n ? CORE_MORE : CORE_OK;
+}
+
+enum core_rc convcache_plan(struct convcache *c, const struct conv_event *ev, struct want *want)
+{
+    struct conv_cell needs[CONV_NEEDS_MAX];
+    if (!conv_rules_known(ev->rules))
+        return CORE_STOP;
+    struct entry *e = use(c, ev->conv);
+    return e ? want_cells(c, ev->conv, needs, conv_needs(e->conv, ev, needs), want) : CORE_STOP;
+}
+
+enum core_rc convcache_plan_roster(struct convcache *c, struct id16 conv, struct want *want)
+{
+    struct conv_cell needs[CONV_NEEDS_MAX];
+    struct entry *e = use(c, conv);
+    return e ? want_cells(c, conv, needs, conv_needs_roster(e->conv, needs), want) : CORE_STOP;
+}
+
+enum core_rc convcache_plan_admins(struct convcache *c, struct id16 conv, struct want *want)
+{
+    struct conv_cell needs[CONV_NEEDS_MAX];
+    struct entry *e = use(c, conv);
+    return e ? want_cells(c, conv, needs, conv_needs_admins(e->conv, needs), want) : CORE_STOP;
+}
+
+enum core_rc convcache_plan_member(struct convcache *c, struct id16 conv, struct id16 user, struct want *want)
+{
+    struct conv_cell needs[CONV_NEEDS_MAX];
+    struct entry *e = use(c, conv);
+    return e ? want_cells(c, conv, needs, conv_needs_member(e->conv, user, needs), want) : CORE_STOP;
 }
 
 void convcache_load(struct convcache *c, struct slice key, struct slice row)

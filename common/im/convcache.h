@@ -22,6 +22,12 @@ void convcache_free(struct convcache *);
  * loaded; CORE_STOP: unknown rules, or no memory. */
 enum core_rc convcache_plan(struct convcache *, const struct conv_event *, struct want *);
 
+/* From plan(), for what is to be looked at beyond that after the event was applied, together with convcache_plan():
+ * everybody's seat, owner and admins, one member. CORE_MORE: ask again, likewise. */
+enum core_rc convcache_plan_roster(struct convcache *, struct id16 conv, struct want *);
+enum core_rc convcache_plan_admins(struct convcache *, struct id16 conv, struct want *);
+enum core_rc convcache_plan_member(struct convcache *, struct id16 conv, struct id16 user, struct want *);
+
 /* From load(): one row. After a row that cannot be read (convcache_error() says why) all applying stops. */
 void convcache_load(struct convcache *, struct slice key, struct slice row);
 

@@ -24,15 +24,15 @@ struct convrec {
     int64_t edge_time_us;
     struct slice trace; /* 24 bytes or none */
     struct slice user_login, peer_login;
-    struct slice logins[CONV_USERS]; /* beside event.users; empty: not known */
     size_t n_logins; /* 0, or as many as event.users */
     struct convrec_body body;
     bool has_origin; /* whom to tell the outcome */
     struct session origin;
+    struct slice logins[CONV_USERS]; /* beside event.users; empty: not known. Only n_logins of them are set */
 };
 
 /* 0; -EBADMSG: not a record, a no-op for every reader (goes to im.dlq); -ENOTSUP: a newer version: halt.
- * Rules that are not known are no error here: ask conv_rules_known(event.rules). */
+ * *out is undefined then. Rules that are not known are no error here: ask conv_rules_known(event.rules). */
 int convrec_decode(struct slice value, int64_t time_ms, struct convrec *out);
 /* Only the conversation's id, for plan(): cheap, the rest is not looked at. */
 int convrec_peek(struct slice value, struct id16 *conv);

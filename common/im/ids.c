@@ -59,14 +59,30 @@ struct id16 id_direct(struct id16 a, struct id16 b)
     return hash("parley.direct", (swap ? &b : &a)->b, ID_SIZE, (swap ? &a : &b)->b, ID_SIZE);
 }
 
-struct id16 id_message(struct id16 user, uint32_t device, uint64_t client_seq)
+/* Of what a device sends, by its number. */
+static struct id16 hash_send(const char *kind, const struct id16 *user, uint32_t device, uint64_t client_seq)
 {
     uint8_t rest[12];
     for (int i = 0; i < 4; i++)
         rest[i] = (uint8_t)(device >> (24 - 8 * i));
     for (int i = 0; i < 8; i++)
         rest[4 + i] = (uint8_t)(client_seq >> (56 - 8 * i));
-    return hash("parley.msg", user.b, ID_SIZE, rest, sizeof rest);
+    return hash(kind, user->b, ID_SIZE, rest, sizeof rest);
+}
+
+struct id16 id_message(struct id16 user, uint32_t device, uint64_t client_seq)
+{
+    return hash_send("parley.msg", &user, device, client_seq);
+}
+
+struct id16 id_group(struct id16 user, uint32_t device, uint64_t client_seq)
+{
+    return hash_send("parley.group", &user, device, client_seq);
+}
+
+struct id16 id_system(void)
+{
+    return hash("parley.system", "", 0, "", 0);
 }
 
 int id_from(const void *p, size_t n, struct id16 *out)

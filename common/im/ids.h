@@ -33,6 +33,9 @@ int login_normalise(const char *login, size_t n, char *out);
 struct id16 id_user(const char *normalised_login);
 struct id16 id_direct(struct id16 a, struct id16 b); /* the same in either order */
 struct id16 id_message(struct id16 user, uint32_t device, uint64_t client_seq);
+/* The group that this GROUP_CREATE makes. */
+struct id16 id_group(struct id16 user, uint32_t device, uint64_t client_seq);
+struct id16 id_system(void); /* the conversation of announcements */
 
 /* From a protobuf bytes field; -EINVAL unless it is 16 bytes. */
 int id_from(const void *p, size_t n, struct id16 *out);

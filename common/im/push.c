@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#define GROUP_BYTES  (2 << 20)
 #define BOUNCE_BYTES (512 << 10)
 #define BOUNCE_ITEMS 256
 
@@ -43,50 +44,10 @@ size_t push_outcome(const struct convrec *r, const struct conv_outcome *o, uint8
         return push_refused(r->event.client_seq, r->msg_id, r->event.conv, (Im__Code)o->reason, out);
     Im__MsgAck a = IM__MSG_ACK__INIT;
     a.client_seq = r->event.client_seq;
-    a.stage = IM__STAGE__SEQUENCED;
+    a.stage = o->seq ? IM__STAGE__SEQUENCED : IM__STAGE__NOTED; /* a repeat of a note has no number either */
     a.seq = o->seq;
-    a.time_ms = o->time_ms;
+    a.time_ms = o->seq ? o->time_ms : 0;
     return put_ack(&a, &r->msg_id, &r->event.conv, out);
-}
-
-/* By hand: the texts are slices of the record, not C strings. Empty ones and zeros are left out, as proto3 does. */
-static uint8_t *put_bytes(uint8_t *p, uint32_t id, const void *from, size_t n)
-{
-    if (n == 0)
-        return p;
-    p = wire_put_varint(p, id << 3 | WIRE_BYTES);
-    p = wire_put_varint(p, n);
-    return wire_put(p, from, n);
-}
-
-static uint8_t *put_number(uint8_t *p, uint32_t id, uint64_t v)
-{
-    return v == 0 ? p : wire_put_varint(wire_put_varint(p, id << 3 | WIRE_VARINT), v);
-}
-
-struct slice push_chat(struct fx *fx, const struct convrec *r, const struct conv_outcome *o)
-{
-    const struct convrec_body *b = &r->body;
-    size_t room = 4 * (ID_SIZE + 2) + 4 * 11 + 5 * 11 + r->user_login.n + r->peer_login.n + b->text.n +
-                  b->content_type.n + b->data.n;
-    uint8_t *out = fx_alloc(fx, room), *p = out;
-    if (!p)
-        abort();
-    p = put_bytes(p, 1, r->event.conv.b, ID_SIZE);
-    p = put_number(p, 2, o->seq);
-    p = put_bytes(p, 3, r->event.user.b, ID_SIZE);
-    p = put_bytes(p, 4, r->user_login.p, r->user_login.n);
-    p = put_number(p, 5, r->event.device);
-    p = put_number(p, 6, r->event.client_seq);
-    p = put_bytes(p, 7, r->msg_id.b, ID_SIZE);
-    p = put_number(p, 8, (uint64_t)o->time_ms);
-    p = put_bytes(p, 9, b->text.p, b->text.n);
-    p = put_bytes(p, 10, b->content_type.p, b->content_type.n);
-    p = put_bytes(p, 11, b->data.p, b->data.n);
-    if (!id_is_zero(r->event.peer))
-        p = put_bytes(p, 12, r->event.peer.b, ID_SIZE);
-    p = put_bytes(p, 13, r->peer_login.p, r->peer_login.n);
-    return (struct slice){out, (size_t)(p - out)};
 }
 
 static void queue_item(const struct push_item *i, Im__QueueItem *out)
@@ -142,6 +103,67 @@ void push_offline(struct fx *fx, struct id16 user, const struct push_item *item,
     r.body_case = IM__OFFLINE_RECORD__BODY_ITEM;
     r.item = &off;
     codec_send(fx, T_OFFLINE, slice_id(&user), &r.base, 0);
+}
+
+/* users of i … the returned index go into one record */
+static size_t absent_fit(const struct push_absent *a, size_t i, size_t n)
+{
+    for (size_t bytes = 0; i < n; i++) {
+        bytes += ID_SIZE + (a[i].n_served ? 16 + 5 * a[i].n_served : 0);
+        if (bytes > GROUP_BYTES - 256)
+            break;
+    }
+    return i;
+}
+
+static void *room(struct fx *fx, size_t n)
+{
+    void *p = fx_alloc(fx, n ? n : 1);
+    if (!p)
+        abort();
+    return p;
+}
+
+static void absent_send(struct fx *fx, int32_t part, const struct id16 *conv, uint64_t seq,
+                        const struct push_absent *a, size_t n, struct slice trace)
+{
+    Im__OffGroup g = IM__OFF_GROUP__INIT;
+    Im__OfflineRecord r = IM__OFFLINE_RECORD__INIT;
+    size_t n_some = 0;
+    uint8_t *users = room(fx, n * ID_SIZE);
+    for (size_t i = 0; i < n; i++)
+        n_some += a[i].n_served > 0;
+    Im__OffServed *some = room(fx, n_some * sizeof *some);
+    g.served = room(fx, n_some * sizeof *g.served);
+    for (size_t i = 0; i < n; i++) {
+        memcpy(users + i * ID_SIZE, a[i].user.b, ID_SIZE);
+        if (a[i].n_served == 0)
+            continue;
+        Im__OffServed *s = g.served[g.n_served++] = some++;
+        im__off_served__init(s);
+        s->index = (uint32_t)i;
+        s->n_devices = a[i].n_served;
+        s->devices = (uint32_t *)(uintptr_t)a[i].served;
+    }
+    g.conversation = id_bytes(conv);
+    g.seq = seq;
+    g.users = (ProtobufCBinaryData){n * ID_SIZE, users};
+    r.version = CODEC_VERSION;
+    r.trace = codec_bytes(trace);
+    r.body_case = IM__OFFLINE_RECORD__BODY_GROUP;
+    r.group = &g;
+    codec_send_at(fx, T_OFFLINE, part, slice_id(conv), &r.base, 0);
+}
+
+void push_offline_group(struct fx *fx, int32_t part, struct id16 conv, uint64_t seq,
+                        const struct push_absent *a, size_t n, struct slice trace)
+{
+    for (size_t at = 0, end; at < n; at = end) {
+        end = absent_fit(a, at, n);
+        if (end == at)
+            end = at + 1; /* one user is always less */
+        absent_send(fx, part, &conv, seq, a + at, end - at, trace);
+    }
 }
 
 struct slice push_dlq_value(struct fx *fx, const struct record *rec, const char *topic, const char *error,

@@ -94,8 +94,9 @@ static void model_record(struct model *m, struct muser *u, struct mdevice *d, ui
 
 static struct conv_outcome model_apply(struct model *m, const struct conv_event *e)
 {
-    struct conv_outcome o = {CONV_REFUSED, IM__CODE__NOT_A_MEMBER, 0,
-                             e->time_ms > m->time_ms ? e->time_ms : m->time_ms};
+    struct conv_outcome o = {.verdict = CONV_REFUSED,
+                             .reason = IM__CODE__NOT_A_MEMBER,
+                             .time_ms = e->time_ms > m->time_ms ? e->time_ms : m->time_ms};
     bool ok =
         (id_eq(e->user, m->a) && id_eq(e->peer, m->b)) || (id_eq(e->user, m->b) && id_eq(e->peer, m->a));
     if (!ok || !id_eq(e->conv, m->conv))

@@ -53,10 +53,10 @@ static void acks(void **state)
     assert_true(push_refused(UINT64_MAX, max, max, IM__CODE__NOT_A_MEMBER, buf) <= PUSH_ACK_MAX);
     struct convrec big = rec;
     big.event.client_seq = UINT64_MAX;
-    struct conv_outcome o = {CONV_ACCEPTED, 0, UINT64_MAX, -1};
+    struct conv_outcome o = {.verdict = CONV_ACCEPTED, .seq = UINT64_MAX, .time_ms = -1};
     assert_true(push_outcome(&big, &o, buf) <= PUSH_ACK_MAX);
 
-    o = (struct conv_outcome){CONV_DUPLICATE, 0, 7, 1234};
+    o = (struct conv_outcome){.verdict = CONV_DUPLICATE, .seq = 7, .time_ms = 1234};
     Im__MsgAck *a = im__msg_ack__unpack(NULL, push_outcome(&rec, &o, buf), buf);
     assert_int_equal(a->stage, IM__STAGE__SEQUENCED);
     assert_int_equal(a->seq, 7);
@@ -64,7 +64,7 @@ static void acks(void **state)
     assert_int_equal(a->client_seq, 300);
     assert_true(id_eq(codec_id(a->msg_id), rec.msg_id) && id_eq(codec_id(a->conversation), rec.event.conv));
     im__msg_ack__free_unpacked(a, NULL);
-    o = (struct conv_outcome){CONV_DUPLICATE, IM__CODE__REFUSED, 0, 1234};
+    o = (struct conv_outcome){.verdict = CONV_DUPLICATE, .reason = IM__CODE__REFUSED, .time_ms = 1234};
     a = im__msg_ack__unpack(NULL, push_outcome(&rec, &o, buf), buf);
     assert_int_equal(a->stage, IM__STAGE__STAGE_REFUSED);
     assert_int_equal(a->code, IM__CODE__REFUSED);
@@ -74,8 +74,8 @@ static void acks(void **state)
 static void chat(void **state)
 {
     (void)state;
-    struct conv_outcome o = {CONV_ACCEPTED, 0, 9, 2000};
-    struct slice s = push_chat(&fx, &rec, &o);
+    struct conv_outcome o = {.verdict = CONV_ACCEPTED, .seq = 9, .time_ms = 2000};
+    struct slice s = push_chat(&fx, NULL, &rec, &o);
     Im__ChatPush *c = im__chat_push__unpack(NULL, s.n, s.p);
     assert_non_null(c);
     assert_int_equal(im__chat_push__get_packed_size(c), s.n); /* just as protobuf-c would write it */
