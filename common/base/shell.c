@@ -325,6 +325,15 @@ void shell_free(struct shell *s)
     free(s);
 }
 
+bool shell_offer(struct shell *s, const struct record *r, uint32_t patience_ms)
+{
+    struct spart *p = part_of(s, r->part);
+    if (!p || !spart_offer(p, r, patience_ms))
+        return false;
+    loop_again(s->loop);
+    return true;
+}
+
 void shell_poke(struct shell *s)
 {
     for (size_t i = 0; i < s->n_parts; i++)

@@ -99,6 +99,12 @@ struct shell *shell_new(struct loop *, const struct shell_decl *); /* NULL: logg
 void shell_stop(struct shell *, void (*done)(void *ctx), void *ctx);
 void shell_free(struct shell *); /* without a stop: as a crash would, but leaves the group */
 
+/* One more record for the core of its partition, from elsewhere than the inputs; copied. It is planned, loaded and
+ * stepped in a batch like any other, but has no place: it is not marked, buried or stepped again, and whatever the core
+ * says of it never halts the partition. For what may be lost: false, and nothing happens, when the partition is not
+ * running or has a batch waiting already; left out when it waits longer than `patience_ms`. */
+bool shell_offer(struct shell *, const struct record *, uint32_t patience_ms);
+
 /* Something changed that the cores look at (a view): tick() every open core soon. */
 void shell_poke(struct shell *);
 

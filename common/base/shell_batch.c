@@ -39,10 +39,16 @@ struct batch *batch_new(struct spart *p)
     return b;
 }
 
+void brec_drop(struct brec *r)
+{
+    kmsg_free(r->msg);
+    free(r->copy);
+}
+
 static void drop_records(struct batch *b)
 {
     for (uint32_t i = 0; i < b->n_recs; i++)
-        kmsg_free(b->recs[i].msg);
+        brec_drop(&b->recs[i]);
     b->n_recs = 0;
 }
 
@@ -195,6 +201,9 @@ static void plan(struct batch *b)
         if (b->round > 1 && !r->more)
             continue;
         enum core_rc rc = p->decl->ops->plan(p->core, &r->r, &b->want);
+        bool endless = rc == CORE_MORE && b->round == SHELL_PLAN_ROUNDS;
+        if (r->input == SHELL_OFFERED && (rc == CORE_STOP || endless))
+            rc = CORE_POISON; /* left out */
         r->more = rc == CORE_MORE;
         r->poison = rc == CORE_POISON;
         if (rc == CORE_STOP) { /* the records before it are good */
@@ -217,7 +226,7 @@ void batch_start(struct spart *p)
     size_t bytes = 0;
     while (p->q_n && b->n_recs < p->decl->batch_records && bytes < p->decl->batch_kbytes * 1024ull) {
         struct brec *r = &p->queue[p->q_head];
-        bool quiet = r->r.offset < p->mark.quiet[r->input];
+        bool quiet = r->input != SHELL_OFFERED && r->r.offset < p->mark.quiet[r->input];
         if (b->n_recs && quiet != b->fx.quiet)
             break; /* end() speaks for all of a batch */
         b->fx.quiet = quiet;
@@ -278,11 +287,14 @@ static bool step_record(struct batch *b, const struct brec *r, int64_t now)
 {
     struct spart *p = b->part;
     struct fx_mark before = fx_here(b);
+    bool offered = r->input == SHELL_OFFERED;
+    if (offered && (r->poison || now > r->until_ms))
+        return true;
     enum core_rc rc = r->poison ? CORE_POISON : p->decl->ops->step(p->core, &r->r, now, &b->fx);
     if (rc == CORE_OK)
         return true;
     fx_undo(b, &before);
-    return rc == CORE_POISON && bury(b, r);
+    return offered || (rc == CORE_POISON && bury(b, r));
 }
 
 static void append(struct spart *p, struct batch *b)
@@ -303,7 +315,10 @@ static void step(struct batch *b)
     for (i = 0; i < b->n_recs; i++) {
         if (!step_record(b, &b->recs[i], now))
             break;
+        if (b->recs[i].input == SHELL_OFFERED)
+            continue;
         p->next[b->recs[i].input] = b->recs[i].r.offset + 1;
+        b->stepped++;
     }
     if (i < b->n_recs)
         snprintf(p->stop_why, sizeof p->stop_why, "the core stops at offset %lld of %s",
@@ -311,13 +326,12 @@ static void step(struct batch *b)
     else if (b->stop)
         snprintf(p->stop_why, sizeof p->stop_why, "the core stops");
     b->stop |= i < b->n_recs;
-    b->stepped = i;
     if (p->decl->ops->end)
         p->decl->ops->end(p->core, now, &b->fx);
     b->fx.quiet = false;
     drop_records(b);
     shell_crash(p, "step");
-    shell_count_batch(p, i);
+    shell_count_batch(p, b->stepped);
     p->loading = NULL;
     append(p, b);
     if (b->stop) {

@@ -51,10 +51,13 @@ struct fx {
 struct want {
     struct batch *b;
 };
+#define SHELL_OFFERED UINT8_MAX
 struct brec {
     struct record r;
-    struct kmsg *msg;
-    uint8_t input; /* position in decl->inputs */
+    struct kmsg *msg; /* of an input */
+    void *copy;       /* what an offered one points into */
+    int64_t until_ms; /* likewise: of use no later than this */
+    uint8_t input;    /* position in decl->inputs; SHELL_OFFERED: none */
     bool poison, more;
 };
 struct bsend {
@@ -76,7 +79,7 @@ struct batch {
     struct want want;
     struct brec *recs; /* until stepped */
     uint32_t n_recs, round;
-    uint32_t stepped; /* records it carries, for the lazy mark */
+    uint32_t stepped; /* records of inputs it carries, for the lazy mark */
     bool stop;        /* the core said CORE_STOP at the record after the last stepped one */
     struct bsend *sends, **sends_tail, *unsent;
     uint32_t in_flight;
@@ -179,9 +182,11 @@ int64_t spart_retry_ms(struct spart *);
 
 /* shell_turn.c */
 bool spart_record(struct spart *, uint8_t input, const struct record *, struct kmsg *); /* true: kept */
-void spart_turn(struct spart *);                                                        /* before each wait */
+bool spart_offer(struct spart *, const struct record *, uint32_t patience_ms);
+void spart_turn(struct spart *); /* before each wait */
 
 /* shell_batch.c */
+void brec_drop(struct brec *);
 struct batch *batch_new(struct spart *);
 void batch_give_up(struct batch *); /* frees it, now or with its last report */
 void batch_done(struct batch *);    /* back to the spares */

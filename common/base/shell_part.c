@@ -78,7 +78,7 @@ void spart_fail(struct spart *p, enum spart_failure f, const char *why)
 static void drop_queue(struct spart *p)
 {
     for (; p->q_n; p->q_n--) {
-        kmsg_free(p->queue[p->q_head].msg);
+        brec_drop(&p->queue[p->q_head]);
         p->q_head = p->q_head + 1 == p->decl->queue_records ? 0 : p->q_head + 1;
     }
     p->q_bytes = 0;

@@ -43,6 +43,8 @@ static uint32_t acked_run(struct spart *p, struct batch **end, struct batch **la
 static void be_lazy(struct spart *p, struct batch *end)
 {
     for (struct batch *b = p->batches; b != end; b = b->next) {
+        if (!b->stepped) /* no further than the one before */
+            continue;
         p->unput_records += b->stepped;
         memcpy(p->unput, b->upto, sizeof p->unput);
         p->has_unput = true;

@@ -1,6 +1,9 @@
 /* shell_turn.c: records in, and what a partition does in a turn of the loop. */
 #include "common/base/shell_int.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 static void back_pressure(struct spart *p)
 {
     const struct shell_decl *d = p->decl;
@@ -23,6 +26,28 @@ bool spart_record(struct spart *p, uint8_t input, const struct record *r, struct
     p->q_n++;
     p->q_bytes += r->value.n + r->key.n;
     back_pressure(p);
+    return true;
+}
+
+bool spart_offer(struct spart *p, const struct record *r, uint32_t patience_ms)
+{
+    if (p->state != SPART_RUNNING || p->failure || p->stopping || p->q_n >= p->decl->batch_records)
+        return false;
+    uint8_t *copy = malloc(r->key.n + r->value.n + 1);
+    if (!copy)
+        return false;
+    struct brec b = {.r = *r, .copy = copy, .input = SHELL_OFFERED};
+    b.until_ms = loop_now_ms(p->env->loop) + patience_ms;
+    if (r->key.n)
+        memcpy(copy, r->key.p, r->key.n);
+    if (r->value.n)
+        memcpy(copy + r->key.n, r->value.p, r->value.n);
+    b.r.key.p = copy;
+    b.r.value.p = copy + r->key.n;
+    uint32_t at = p->q_head + p->q_n;
+    p->queue[at >= p->decl->queue_records ? at - p->decl->queue_records : at] = b;
+    p->q_n++;
+    p->q_bytes += r->value.n + r->key.n;
     return true;
 }
 

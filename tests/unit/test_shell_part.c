@@ -16,6 +16,7 @@
 enum { LOG = 400, KEYS = 7, QUEUE = 64 };
 #define POISON_AT 33
 #define STOP_AT   90
+#define OFFERED   9 /* the topic of records that are offered; their offset says what the core thinks of them */
 
 static struct loop *loop;
 static struct rng rng;
@@ -57,6 +58,7 @@ struct world {
     struct store_part parts[64];
     size_t n_parts;
     int64_t committed, commit_asked;
+    int offers;                 /* stepped */
     int changes, puts, trouble; /* trouble: how much of it is left to make */
     struct store store;
 };
@@ -84,6 +86,8 @@ static enum core_rc core_plan(void *c, const struct record *r, struct want *want
 {
     struct core *k = c;
     int key = key_of(r->offset);
+    if (r->topic == OFFERED && r->offset % 5 < 2)
+        return r->offset % 5 ? CORE_MORE : CORE_STOP;
     if (!k->have[key])
         want_add(want, 1, (struct slice){&key, sizeof key});
     return CORE_OK;
@@ -107,6 +111,16 @@ static enum core_rc core_step(void *c, const struct record *r, int64_t now, stru
     int key = key_of(r->offset);
     (void)now;
     assert_true(k->have[key]);
+    if (r->topic == OFFERED) {
+        int64_t undone = POISON_AT;
+        w->offers++;
+        assert_memory_equal(r->key.p, "key", 4);
+        assert_memory_equal(r->value.p, "offered", 8);
+        if (r->offset % 5 == 4)
+            return CORE_OK;
+        fx_send(fx, 1, (struct slice){&undone, sizeof undone}, (struct slice){"v", 1}, 1);
+        return r->offset % 5 == 2 ? CORE_STOP : CORE_POISON;
+    }
     fx_send(fx, 1, (struct slice){&r->offset, sizeof r->offset}, (struct slice){"v", 1},
             (uint64_t)r->offset + 1);
     if (r->offset == POISON_AT)
@@ -360,8 +374,20 @@ static void env_low(void *ctx, struct spart *p, int64_t *next)
     next[0] = 0;
 }
 
+static void offer(struct spart *p)
+{
+    char key[] = "key", value[] = "offered";
+    struct record r = {.topic = OFFERED, .offset = below(1000), .key = {key, 4}, .value = {value, 8}};
+    bool taken = spart_offer(p, &r, 60000);
+    assert_true(taken || p->state != SPART_RUNNING || p->failure || p->stopping ||
+                p->q_n >= p->decl->batch_records);
+    memset(value, 'x', sizeof value);
+}
+
 static void feed(struct spart *p)
 {
+    if (below(3) == 0)
+        offer(p);
     for (uint32_t n = below(20); n && w->fed >= 0 && !w->paused && w->fed < w->n_log; n--) {
         struct record r = {.offset = w->fed, .key = {"k", 1}, .value = {"v", 1}};
         if (!spart_record(p, 0, &r, NULL))
@@ -462,6 +488,7 @@ static void end(struct spart *p)
 static void any_schedule_counts_each_record_once(void **state)
 {
     (void)state;
+    int offers = 0;
     for (uint64_t seed = 1; seed <= 150; seed++) {
         struct shell_decl d;
         struct spart_env env;
@@ -475,6 +502,7 @@ static void any_schedule_counts_each_record_once(void **state)
             assert_true(++steps < 3000000);
         }
         check_rows();
+        offers += w->offers;
         for (int i = 0; i < LOG; i++)
             assert_int_equal(w->sent_ever[i], i != POISON_AT);
         assert_true(w->dead_letters >= 1);
@@ -482,9 +510,11 @@ static void any_schedule_counts_each_record_once(void **state)
         spart_drain(p);
         while (p->state != SPART_CLOSED)
             turn(p);
-        assert_true(w->committed == LOG || strstr(p->why, "opened by another")); /* fenced: the other commits */
+        assert_true(w->committed == LOG ||
+                    strstr(p->why, "opened by another")); /* fenced: the other commits */
         end(p);
     }
+    assert_true(offers > 100);
 }
 
 static void a_drain_finishes_what_was_stepped(void **state)
@@ -507,6 +537,38 @@ static void a_drain_finishes_what_was_stepped(void **state)
         assert_int_equal(w->n_sends, 0);
         end(p);
     }
+}
+
+static void what_is_offered_alone_costs_the_store_nothing_and_does_not_wait_for_ever(void **state)
+{
+    (void)state;
+    struct shell_decl d;
+    struct spart_env env;
+    rng = (struct rng){5};
+    struct spart *p = begin(&d, &env, 0, false);
+    w->n_log = 0;
+    while (p->state != SPART_RUNNING || w->commit_asked >= 0 || w->put_done)
+        turn(p);
+    int puts = w->puts, offers = w->offers;
+    struct record r = {.topic = OFFERED, .offset = 4, .key = {"key", 4}, .value = {"offered", 8}};
+    for (int i = 0; i < 200; i++) {
+        spart_offer(p, &r, 60000);
+        turn(p);
+    }
+    assert_true(w->offers > offers);
+    assert_int_equal(w->puts, puts);
+    while (p->q_n || p->loading)
+        turn(p);
+    offers = w->offers;
+    assert_true(spart_offer(p, &r, 0));
+    spart_turn(p); /* asks for its row */
+    assert_non_null(w->load_done);
+    int64_t now = loop_now_ms(loop);
+    while (loop_now_ms(loop) <= now)
+        assert_int_equal(loop_turn(loop, 1), 0);
+    answer_load();
+    assert_int_equal(w->offers, offers);
+    end(p);
 }
 
 /* The store is away for hours, with a batch waiting for its rows: asking again must not cost memory each time. */
@@ -661,6 +723,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_schedule_counts_each_record_once),
         cmocka_unit_test(a_drain_finishes_what_was_stepped),
+        cmocka_unit_test(what_is_offered_alone_costs_the_store_nothing_and_does_not_wait_for_ever),
         cmocka_unit_test(asking_again_for_rows_costs_no_memory),
         cmocka_unit_test(a_stop_puts_what_was_before_it),
         cmocka_unit_test(a_mark_behind_the_commit_halts_without_recovery),
