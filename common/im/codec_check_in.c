@@ -3,6 +3,8 @@
 
 #include "common/im/conv.h"
 
+_Static_assert(NAMED_MAX == CONV_USERS, "what a client may name, the reducer takes");
+
 static bool kind_ok(Im__ConvKind kind)
 {
     return kind != IM__CONV_KIND__CONV_RECEIPT &&
@@ -64,8 +66,6 @@ static bool of_user_ok(const Im__Inbound *r)
                number_ok(r->receipt->delivered);
     case IM__INBOUND__BODY_SIGNAL:
         return is_id(r->signal->conversation);
-    case IM__INBOUND__BODY_REVOKE:
-        return !r->revoke->all == (r->revoke->device > 0);
     case IM__INBOUND__BODY_PROFILE:
         return within(r->profile->display_name, 0, DISPLAY_NAME_MAX) && privacy_ok(r->profile->presence);
     case IM__INBOUND__BODY_PREFS:
@@ -95,6 +95,9 @@ bool check_inbound(const ProtobufCMessage *m)
         return in_login_ok(r->login);
     case IM__INBOUND__BODY_ADMIN:
         return of_operator(r->session);
+    case IM__INBOUND__BODY_REVOKE:
+        return !r->revoke->all == (r->revoke->device > 0) &&
+               (r->session->user.len || (of_operator(r->session) && !r->revoke->keep_current));
     default:
         return r->session->user.len != 0 && of_user_ok(r);
     }

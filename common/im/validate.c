@@ -1,32 +1,17 @@
-#include "common/im/validate.h"
+#include "common/im/codec.h"
+#include "common/im/validate_int.h"
 
 #include "common/base/utf8.h"
-#include "common/im/codec.h"
-
-#define GOOD      ((struct validity){IM__CODE__OK, ""})
-#define BAD(name) ((struct validity){IM__CODE__BAD_FIELD, name})
 
 bool validate_utf8(const void *p, size_t n)
 {
     return utf8_valid(p, n);
 }
 
-static bool within(const char *text, size_t min, size_t max)
-{
-    size_t n = strnlen(text, max + 1);
-    return n >= min && n <= max;
-}
-
-static bool login_ok(const char *login)
-{
-    char normal[LOGIN_MAX + 1];
-    return login_normalise(login, strlen(login), normal) == 0;
-}
-
 static struct validity check_register(const ProtobufCMessage *m)
 {
     const Im__RegisterReq *r = (const Im__RegisterReq *)m;
-    if (!login_ok(r->login))
+    if (!is_login(r->login))
         return BAD("login");
     if (!within(r->password, PASSWORD_MIN, PASSWORD_MAX))
         return BAD("password");
@@ -35,7 +20,7 @@ static struct validity check_register(const ProtobufCMessage *m)
 
 static struct validity check_exists(const ProtobufCMessage *m)
 {
-    return login_ok(((const Im__AccountExistsReq *)m)->login) ? GOOD : BAD("login");
+    return is_login(((const Im__AccountExistsReq *)m)->login) ? GOOD : BAD("login");
 }
 
 static struct validity check_login(const ProtobufCMessage *m)
@@ -47,7 +32,7 @@ static struct validity check_login(const ProtobufCMessage *m)
         if (r->login[0] || r->password[0])
             return BAD(r->login[0] ? "login" : "password");
     } else {
-        if (!login_ok(r->login))
+        if (!is_login(r->login))
             return BAD("login");
         if (!within(r->password, 1, PASSWORD_MAX))
             return BAD("password");
@@ -57,26 +42,6 @@ static struct validity check_login(const ProtobufCMessage *m)
     if (!within(r->device_class, 0, DEVICE_CLASS_MAX))
         return BAD("device_class");
     return within(r->client, 0, CLIENT_MAX) ? GOOD : BAD("client");
-}
-
-static struct validity check_chat(const ProtobufCMessage *m)
-{
-    const Im__SingleChat *c = (const Im__SingleChat *)m;
-    if (c->client_seq < 1 || c->client_seq > INT64_MAX)
-        return BAD("client_seq");
-    if (c->to[0] ? c->to_user.len != 0 || !login_ok(c->to) : c->to_user.len == 0)
-        return BAD("to");
-    if (c->to_user.len != 0 && c->to_user.len != ID_SIZE)
-        return BAD("to_user");
-    if (strnlen(c->text, BODY_MAX + 1) > BODY_MAX)
-        return BAD("text");
-    if (c->data.len > BODY_MAX)
-        return BAD("data");
-    if (c->text[0])
-        return c->content_type[0] || c->data.len ? BAD("content_type") : GOOD;
-    if (!c->content_type[0])
-        return BAD(c->data.len ? "content_type" : "text");
-    return within(c->content_type, 1, CONTENT_TYPE_MAX) ? GOOD : BAD("content_type");
 }
 
 static struct validity check_pull(const ProtobufCMessage *m)
@@ -102,27 +67,75 @@ static struct validity check_ack(const ProtobufCMessage *m)
     return GOOD;
 }
 
-struct validity validate_request(uint16_t type, const ProtobufCMessage *m)
+static struct validity check_revoke(const ProtobufCMessage *m)
+{
+    const Im__RevokeReq *r = (const Im__RevokeReq *)m;
+    if (!r->all == !r->device)
+        return BAD("device");
+    return r->keep_current && !r->all ? BAD("keep_current") : GOOD;
+}
+
+/* Nothing to be changed would still be a record that is kept for ever. */
+static struct validity check_profile(const ProtobufCMessage *m)
+{
+    const Im__ProfileReq *r = (const Im__ProfileReq *)m;
+    if (!within(r->name, 0, DISPLAY_NAME_MAX))
+        return BAD("name");
+    if (r->presence < IM__PRIVACY__PRIVACY_UNCHANGED || r->presence > IM__PRIVACY__NOBODY)
+        return BAD("presence");
+    return r->name[0] || r->presence ? GOOD : BAD("name");
+}
+
+static struct validity check_prefs(const ProtobufCMessage *m)
+{
+    const Im__PrefsReq *r = (const Im__PrefsReq *)m;
+    if (!within(r->remark, 0, REMARK_MAX))
+        return BAD("remark");
+    return where(r->conversation, r->with);
+}
+
+static struct validity no_fields(const ProtobufCMessage *m)
+{
+    (void)m;
+    return GOOD;
+}
+
+static check_fn *check_of(uint16_t type)
 {
     switch ((Im__FrameType)type) {
     case IM__FRAME_TYPE__REGISTER_REQ:
-        return check_register(m);
+        return check_register;
     case IM__FRAME_TYPE__ACCOUNT_EXISTS_REQ:
-        return check_exists(m);
+        return check_exists;
     case IM__FRAME_TYPE__LOGIN_REQ:
-        return check_login(m);
-    case IM__FRAME_TYPE__SINGLE_CHAT:
-        return check_chat(m);
+        return check_login;
     case IM__FRAME_TYPE__PULL_OFFLINE_REQ:
-        return check_pull(m);
+        return check_pull;
     case IM__FRAME_TYPE__DELIVERY_ACK:
-        return check_ack(m);
+        return check_ack;
+    case IM__FRAME_TYPE__REVOKE_REQ:
+        return check_revoke;
+    case IM__FRAME_TYPE__PROFILE_REQ:
+        return check_profile;
+    case IM__FRAME_TYPE__PREFS_REQ:
+        return check_prefs;
     case IM__FRAME_TYPE__HEARTBEAT:
     case IM__FRAME_TYPE__LOGOUT_REQ:
-        return GOOD; /* no fields */
+    case IM__FRAME_TYPE__TOKEN_REQ:
+        return no_fields;
     default:
-        return (struct validity){IM__CODE__UNKNOWN_TYPE, ""};
+        return NULL;
     }
+}
+
+struct validity validate_request(uint16_t type, const ProtobufCMessage *m)
+{
+    check_fn *check = check_of(type);
+    if (!check)
+        check = validate_conv(type);
+    if (!check)
+        check = validate_query(type);
+    return check ? check(m) : (struct validity){IM__CODE__UNKNOWN_TYPE, ""};
 }
 
 struct validity validate_decode(uint16_t type, struct slice payload, ProtobufCAllocator *a,

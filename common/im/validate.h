@@ -19,6 +19,16 @@
 #define BODY_MAX         (FRAME_CAP_MAX - 32768) /* fits into a frame from the server, also within a page */
 #define CURSORS_MAX      64
 #define PULL_MAX         1000
+#define NAMED_MAX        100 /* users named by one request */
+#define GROUP_NAME_MAX   128
+#define NOTICE_MAX       4096 /* also an announcement */
+#define WORD_MAX         1024 /* that goes with a request to join, or to be friends */
+#define REACTION_MAX     32
+#define MUTE_MAX_S       3155760000u /* a hundred years */
+#define PAGE_MARK_MAX    256         /* `next` and `after` of pages: bytes that only the server reads */
+#define SEARCH_MAX       256
+#define PRESENCE_MAX     500
+#define GROUP_FLAGS      15u
 
 struct validity {
     Im__Code code;     /* OK: good */

@@ -36,6 +36,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         const Im__SingleChat *c = (const Im__SingleChat *)m;
         must(c->client_seq && (!c->to[0]) == (c->to_user.len == ID_SIZE));
         must(validate_utf8(c->text, strlen(c->text)));
+    } else if (type == IM__FRAME_TYPE__CONV_OP) {
+        const Im__ConvOp *c = (const Im__ConvOp *)m;
+        must(c->client_seq && c->n_users + c->n_logins <= NAMED_MAX && c->duration_s <= MUTE_MAX_S);
+        must(!c->conversation.len || (c->conversation.len == ID_SIZE && !c->to[0] && !c->to_user.len));
+        must(c->conversation.len || c->to[0] || c->to_user.len ||
+             c->kind == IM__CONV_KIND__CONV_GROUP_CREATE);
+        must(!(c->flags & ~GROUP_FLAGS));
+    } else if (type == IM__FRAME_TYPE__HISTORY_REQ) {
+        const Im__HistoryReq *h = (const Im__HistoryReq *)m;
+        must((h->conversation.len == ID_SIZE) == !h->with[0] && h->limit <= 200 && h->seq <= INT64_MAX);
     } else if (type == IM__FRAME_TYPE__DELIVERY_ACK) {
         must(((const Im__DeliveryAck *)m)->n_cursors <= CURSORS_MAX);
     } else if (type == IM__FRAME_TYPE__LOGIN_REQ) {
