@@ -5,11 +5,19 @@
 CREATE ROLE parley_persister LOGIN;
 GRANT USAGE ON SCHEMA public TO parley_persister;
 GRANT SELECT ON schema_version TO parley_persister;
-GRANT SELECT, INSERT, UPDATE, DELETE ON parley_marks, cells, messages, accounts, devices, verifiers TO parley_persister;
-GRANT EXECUTE ON FUNCTION parley_open, parley_fence TO parley_persister;
+GRANT SELECT, INSERT, UPDATE, DELETE ON parley_marks, cells, messages, conversations, memberships, asks, prefs, accounts, devices,
+    verifiers, search_blocks TO parley_persister;
+GRANT EXECUTE ON FUNCTION parley_open, parley_fence, parley_index_blocks TO parley_persister;
 
 -- Reads cells and numbers when Redis has lost them; nothing else, and no bodies.
 CREATE ROLE parley_fanout LOGIN;
 GRANT USAGE ON SCHEMA public TO parley_fanout;
 GRANT SELECT ON parley_marks, cells TO parley_fanout;
 GRANT SELECT (conv_part, conv_offset, seq, time_ms) ON messages TO parley_fanout;
+
+-- Answers questions; writes nothing, and could not.
+CREATE ROLE parley_query LOGIN;
+ALTER ROLE parley_query SET default_transaction_read_only = on;
+GRANT USAGE ON SCHEMA public TO parley_query;
+GRANT SELECT ON schema_version, parley_marks, messages, conversations, memberships, asks, prefs, devices, search_blocks TO parley_query;
+GRANT SELECT (part, user_id, login, display_name, registered_ms, presence, admin, seen_ms) ON accounts TO parley_query;
