@@ -5,7 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define ROW_VERSION 1
+/* 1: no admin, seen_ms, kept_login. Those are at the end. */
+#define ROW_VERSION 2
 
 enum { DEVICE_ON = 1, DEVICE_STALE = 2 };
 
@@ -152,6 +153,9 @@ void account_pack(const struct account *a, struct bytes *out)
         if (d->has_stale)
             put_session(out, &d->stale);
     }
+    bytes_u8(out, a->admin);
+    bytes_be64(out, (uint64_t)a->seen_ms);
+    bytes_be64(out, a->kept_login);
 }
 
 static void take_device(struct reader *r, struct account *a)
@@ -179,7 +183,7 @@ int account_unpack(struct account *a, struct slice row)
     uint8_t version = reader_u8(&r);
     if (!r.bad && version > ROW_VERSION)
         return -ENOTSUP;
-    if (version != ROW_VERSION)
+    if (version == 0)
         return -EBADMSG;
     a->exists = reader_u8(&r);
     reader_str8(&r, a->login, sizeof a->login);
@@ -192,5 +196,10 @@ int account_unpack(struct account *a, struct slice row)
     account_set_verifier(a, reader_take(&r, reader_be16(&r)));
     for (uint8_t n = reader_u8(&r); n > 0 && !r.bad; n--)
         take_device(&r, a);
+    if (version >= 2) {
+        a->admin = reader_u8(&r);
+        a->seen_ms = (int64_t)reader_be64(&r);
+        a->kept_login = reader_be64(&r);
+    }
     return reader_done(&r) ? 0 : -EBADMSG;
 }

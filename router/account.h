@@ -14,6 +14,7 @@
 
 #define ACCOUNT_DEVICES     16  /* of one account; a further one drops the oldest that is not connected */
 #define ACCOUNT_DEVICES_TOP 128 /* that a row may hold, while a drop is not carried out yet */
+#define ACCOUNT_SEEN_MS     60000 /* USER_SEEN no more often */
 
 struct account_device {
     uint32_t number;
@@ -36,7 +37,10 @@ struct account {
     int32_t registered_part; /* where in im.inbound: a repeat of that very record is no second registration */
     int64_t registered_at;
     uint64_t generation; /* of tokens */
-    int64_t revoked_at;  /* sessions of logins below this offset are over; 0: none were revoked */
+    int64_t revoked_at;  /* sessions of logins below this offset are over; 0: none were revoked … */
+    uint64_t kept_login; /* … but the one of this login; 0: that one too */
+    bool admin;          /* may announce */
+    int64_t seen_ms;     /* time of the last USER_SEEN; 0: none yet */
     uint32_t next_device;
     uint8_t *verifier; /* sealed */
     size_t verifier_n;

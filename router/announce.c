@@ -101,14 +101,47 @@ void announce_login(struct router *r, const struct inbound *in, const struct ses
     send_offline(r, in->account->user, &rec, in->trace, fx);
 }
 
-void announce_end(struct router *r, const struct session *s, struct slice trace, struct fx *fx)
+static void send_end(struct router *r, const struct session *s, bool dropped, struct slice trace,
+                     struct fx *fx)
 {
     Im__Session session;
     session_to_pb(s, &session);
     Im__OffEnd end = IM__OFF_END__INIT;
     end.session = &session;
+    end.dropped = dropped;
     Im__OfflineRecord rec = IM__OFFLINE_RECORD__INIT;
     rec.body_case = IM__OFFLINE_RECORD__BODY_END;
     rec.end = &end;
     send_offline(r, s->user, &rec, trace, fx);
+}
+
+void announce_end(struct router *r, const struct session *s, struct slice trace, struct fx *fx)
+{
+    send_end(r, s, false, trace, fx);
+}
+
+void announce_dropped(struct router *r, const struct session *s, struct slice trace, struct fx *fx)
+{
+    send_end(r, s, true, trace, fx);
+}
+
+static bool before(const struct session *s, const struct inbound *in)
+{
+    return (int64_t)s->login_offset < in->rec->offset; /* after a rebuild there may be later ones already */
+}
+
+void announce_over(struct router *r, const struct inbound *in, struct account_device *d, Im__Code why,
+                   struct fx *fx)
+{
+    if (d->has_stale && before(&d->stale, in)) {
+        d->has_stale = false;
+        announce_gone(r, &d->stale, fx);
+        announce_kick(r, &d->stale, why, fx);
+    }
+    if (d->on && before(&d->session, in)) {
+        d->on = false;
+        announce_gone(r, &d->session, fx);
+        announce_kick(r, &d->session, why, fx);
+        announce_end(r, &d->session, in->trace, fx);
+    }
 }

@@ -20,5 +20,11 @@ void announce_kick(struct router *, const struct session *, Im__Code, struct fx 
 void announce_login(struct router *, const struct inbound *, const struct session *, bool new_device,
                     struct fx *);
 void announce_end(struct router *, const struct session *, struct slice trace, struct fx *);
+/* im.offline: the same, and the device is no more. A device without a session: `s` has user and device only. */
+void announce_dropped(struct router *, const struct session *s, struct slice trace, struct fx *);
+/* The sessions that `d` has, of logins before the record, are over although their connections are not: gone, told why,
+ * and ended. Changes d, does not write the row. */
+void announce_over(struct router *, const struct inbound *, struct account_device *d, Im__Code why,
+                   struct fx *);
 
 #endif

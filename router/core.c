@@ -100,6 +100,14 @@ void router_reply(struct router *r, const struct inbound *in, struct fx *fx, Im_
     router_tell(r, fx, &in->from, &item);
 }
 
+bool router_may_act(const struct inbound *in)
+{
+    struct account *a = in->account;
+    return a->exists && account_device(a, in->from.device) &&
+           ((int64_t)in->from.login_offset >= a->revoked_at ||
+            (a->kept_login && in->from.login_offset == a->kept_login));
+}
+
 /* A session's user is the record's key or, before login, nobody. */
 static int decode(struct router *r, const struct record *rec, struct inbound *in)
 {
@@ -117,6 +125,7 @@ static int decode(struct router *r, const struct record *rec, struct inbound *in
         return -EBADMSG;
     if (!id_is_zero(in->from.user) && !id_eq(in->from.user, user))
         return -EBADMSG;
+    in->by_operator = id_is_zero(in->from.user) && in->from.slot == UINT32_MAX && in->from.epoch == 0;
     in->from.user = user;
     return 0;
 }
@@ -133,6 +142,12 @@ static enum core_rc core_step(void *ctx, const struct record *rec, int64_t now_m
         [IM__INBOUND__BODY_END] = {route_end, "end"},
         [IM__INBOUND__BODY_CHAT] = {route_chat, "chat"},
         [IM__INBOUND__BODY_PULL] = {route_pull, "pull"},
+        [IM__INBOUND__BODY_RECEIPT] = {route_receipt, "receipt"},
+        [IM__INBOUND__BODY_SIGNAL] = {route_signal, "signal"},
+        [IM__INBOUND__BODY_REVOKE] = {route_revoke, "revoke"},
+        [IM__INBOUND__BODY_PROFILE] = {route_profile, "profile"},
+        [IM__INBOUND__BODY_PREFS] = {route_prefs, "prefs"},
+        [IM__INBOUND__BODY_ADMIN] = {route_admin, "admin"},
     };
     struct router *r = ctx;
     struct inbound in;

@@ -1,7 +1,7 @@
 /* core.h: the router's core: im.inbound in, one record per verb out. See common/base/core.h for who calls it.
  *
- * Group parley-router, input im.inbound, outputs im.conversation, im.user, im.vault, im.presence, im.offline, delivery
- * topics. Store: ROUTER_ACCOUNT, one row per account under the user's id. core_open.settings is a
+ * Group parley-router, input im.inbound, outputs im.conversation, im.signal, im.user, im.vault, im.presence, im.offline,
+ * delivery topics. Store: ROUTER_ACCOUNT, one row per account under the user's id. core_open.settings is a
  * struct router_settings, core_open.shared a const struct lease * (the view of all of im.lease).
  *
  * Repeating a record gives the same answers: a registration by the record that made the account is OK again, a login
@@ -19,11 +19,11 @@ enum { ROUTER_ACCOUNT = 1 };
 
 struct router_settings {
     int64_t cache_bytes; /* accounts in memory, per partition */
-    /* Stamped on every conversation record, because they can change its outcome. Rules version 1 looks at none of them,
-     * so they have no place in the configuration yet; 0: not set. */
+    bool one_per_class;  /* a login ends the sessions of the user's other devices of its class */
+    /* Stamped on every conversation record, because they can change what becomes of it. */
     bool strangers_refused;
-    int64_t recall_limit_ms;
-    int64_t group_cap;
+    int64_t recall_limit_ms; /* 0: none */
+    int64_t group_cap, receipt_cap;
 };
 
 extern const struct core_ops router_core;

@@ -1,5 +1,6 @@
 /* A connection is over. Only the device's current session ends anything: an older one was replaced long ago. */
 #include "router/announce.h"
+#include "router/userrec.h"
 
 enum core_rc route_end(struct router *r, const struct inbound *in, struct fx *fx)
 {
@@ -8,6 +9,7 @@ enum core_rc route_end(struct router *r, const struct inbound *in, struct fx *fx
     if (d) {
         struct session over = d->session;
         d->on = false;
+        userrec_seen(r, in, fx);
         router_put(r, a, fx);
         announce_gone(r, &over, fx);
         announce_end(r, &over, in->trace, fx);
@@ -18,6 +20,8 @@ enum core_rc route_end(struct router *r, const struct inbound *in, struct fx *fx
     if (a->exists && in->from.device != 0 && in->from.login_offset != 0 && !(d && d->on)) {
         announce_gone(r, &in->from, fx);
         announce_end(r, &in->from, in->trace, fx);
+        if (userrec_seen(r, in, fx))
+            router_put(r, a, fx);
     }
     return CORE_OK;
 }

@@ -4,6 +4,7 @@
 #include "common/base/crash.h"
 #include "common/base/metrics.h"
 #include "router/announce.h"
+#include "router/userrec.h"
 
 METRIC_COUNTER(logins, "parley_router_logins_total", "Logins by result.", "result");
 
@@ -13,25 +14,6 @@ struct found { /* the device of a login */
     bool is_new;  /* this very record made it */
     bool changed; /* the account's devices are others than before */
 };
-
-static void send_user(const struct inbound *in, Im__UserKind kind, const struct account_device *d,
-                      struct fx *fx)
-{
-    const struct account *a = in->account;
-    Im__UserRecord u = IM__USER_RECORD__INIT;
-    u.version = CODEC_VERSION;
-    u.kind = kind;
-    u.user = codec_bytes(slice_id(&a->user));
-    u.login = (char *)(uintptr_t)a->login;
-    u.device = d->number;
-    u.device_id = (char *)(uintptr_t)d->id;
-    u.device_class = (char *)(uintptr_t)d->class;
-    u.token_generation = a->generation;
-    u.source_part = in->rec->part;
-    u.source_offset = in->rec->offset;
-    u.trace = in->m->trace;
-    codec_send(fx, T_USER, slice_id(&a->user), &u.base, 0);
-}
 
 /* The oldest device that nobody is connected with; its number is known from the log alone, when it was last used is
  * not, and a rebuilt router must choose the same. */
@@ -53,7 +35,7 @@ static bool drop_over_cap(struct router *r, const struct inbound *in, uint32_t b
         struct account_device *d = idle_device(r, a, but);
         if (!d)
             break;
-        send_user(in, IM__USER_KIND__USER_DEVICE_DROPPED, d, fx);
+        userrec_device(in, IM__USER_KIND__USER_DEVICE_DROPPED, d, fx);
         if (d->on)
             announce_gone(r, &d->session, fx);
         account_drop_device(a, d->number);
@@ -99,7 +81,7 @@ static struct found find_device(struct router *r, const struct inbound *in, stru
     }
     uint32_t number = f.device->number;
     if (f.device->added_at == in->rec->offset) { /* now, or when this record was seen before */
-        send_user(in, IM__USER_KIND__USER_DEVICE_ADDED, f.device, fx);
+        userrec_device(in, IM__USER_KIND__USER_DEVICE_ADDED, f.device, fx);
         f.is_new = f.changed = true;
     }
     f.changed |= drop_over_cap(r, in, number, fx);
@@ -127,6 +109,16 @@ static struct deliver_item verdict(const struct inbound *in, const struct found 
                                  .trace = in->trace};
 }
 
+/* Where a user may be connected with one device of a class: the others hear that this one came. */
+static void end_class(struct router *r, const struct inbound *in, const struct account_device *d,
+                      struct fx *fx)
+{
+    struct account *a = in->account;
+    for (size_t i = 0; i < a->n_devices; i++)
+        if (&a->devices[i] != d && strcmp(a->devices[i].class, d->class) == 0)
+            announce_over(r, in, &a->devices[i], IM__CODE__SESSION_REPLACED, fx);
+}
+
 /* What makes the new session true, in this order, after the verdict. */
 static void take_over(struct router *r, const struct inbound *in, const struct found *f,
                       const struct session *s, bool over, struct fx *fx)
@@ -138,10 +130,11 @@ static void take_over(struct router *r, const struct inbound *in, const struct f
     d->on = !over;
     d->session = *s;
     d->has_stale = false;
-    router_put(r, a, fx);
-
     if (!over)
         announce_presence(r, a, s, in->rec->offset, fx);
+    if (!over && r->settings->one_per_class && *d->class)
+        end_class(r, in, d, fx);
+    router_put(r, a, fx);
     if (f->changed)
         announce_devices(r, a, s, in->rec->offset, fx);
     if (had_old) {

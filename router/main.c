@@ -1,7 +1,7 @@
 /* parley-router: judges logins and turns what clients send into records of the right topic.
  *
  * reads    im.inbound (group parley-router); im.lease as a view; at a recovery im.user, im.vault, im.presence
- * writes   im.conversation, im.user, im.vault, im.presence, im.offline, im.deliver.<slot>, im.dlq
+ * writes   im.conversation, im.signal, im.user, im.vault, im.presence, im.offline, im.deliver.<slot>, im.dlq
  * keeps    one row per account in Redis; makes them again from im.user, im.vault and im.presence
  * commits  when its output is acked and the rows are in Redis */
 #include "common/im/worker.h"
@@ -19,6 +19,16 @@ struct settings {
 static const struct conf_def router_defs[] = {
     CONF_SIZE("router.cache", struct router_settings, cache_bytes, "32MiB", 1 << 20, 1LL << 36,
               "Accounts kept in memory, per partition; further ones are read from Redis."),
+    CONF_BOOL("router.one_per_class", struct router_settings, one_per_class, "false",
+              "A login ends the sessions of the user's other devices of the same class."),
+    CONF_BOOL("router.strangers_refused", struct router_settings, strangers_refused, "false",
+              "Only friends may write to each other."),
+    CONF_MS("router.recall_limit", struct router_settings, recall_limit_ms, "2m", 0, 365LL * 86400000,
+            "How long the author may recall a message; 0: without limit."),
+    CONF_INT("router.group_cap", struct router_settings, group_cap, "10000", 2, 100000,
+             "Members of a group."),
+    CONF_INT("router.receipt_cap", struct router_settings, receipt_cap, "100", 0, 10000,
+             "Members of a group up to which they are told who has read what."),
 };
 
 struct process {
@@ -28,7 +38,7 @@ struct process {
 };
 
 static const uint16_t inputs[] = {T_INBOUND};
-static const uint16_t outputs[] = {T_CONVERSATION, T_USER, T_VAULT, T_PRESENCE, T_OFFLINE};
+static const uint16_t outputs[] = {T_CONVERSATION, T_SIGNAL, T_USER, T_VAULT, T_PRESENCE, T_OFFLINE};
 
 static int init(struct daemon_run *run)
 {

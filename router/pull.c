@@ -4,7 +4,7 @@
 enum core_rc route_pull(struct router *r, const struct inbound *in, struct fx *fx)
 {
     const Im__InPull *b = in->m->pull;
-    if (!in->account->exists || !account_device(in->account, in->from.device)) {
+    if (!router_may_act(in)) {
         Im__PullOfflineRsp rsp = IM__PULL_OFFLINE_RSP__INIT;
         rsp.code = IM__CODE__SESSION_REVOKED;
         router_reply(r, in, fx, IM__FRAME_TYPE__PULL_OFFLINE_RSP, &rsp.base);

@@ -13,6 +13,7 @@
 
 struct rebuild {
     uint32_t slice, slices;
+    int64_t committed;
     struct rowcache accounts; /* all of the slice: nothing leaves */
     struct row *next;         /* to be given */
     bool giving;
@@ -25,13 +26,14 @@ static void free_row(struct row *r)
     account_free((struct account *)r);
 }
 
-struct rebuild *rebuild_new(uint32_t slice, uint32_t slices)
+struct rebuild *rebuild_new(uint32_t slice, uint32_t slices, int64_t committed)
 {
     struct rebuild *b = calloc(1, sizeof *b);
     if (!b)
         return NULL;
     b->slice = slice;
     b->slices = slices;
+    b->committed = committed;
     b->arena = arena_new(0);
     rowcache_init(&b->accounts, SIZE_MAX, free_row);
     if (!b->arena) {
@@ -92,6 +94,17 @@ static void apply_user(struct account *a, const Im__UserRecord *u)
     case IM__USER_KIND__USER_TOKENS_REVOKED:
         a->generation = u->token_generation;
         a->revoked_at = u->source_offset;
+        a->kept_login = u->login_offset;
+        break;
+    case IM__USER_KIND__USER_PROFILE:
+        if (*u->display_name)
+            snprintf(a->display_name, sizeof a->display_name, "%s", u->display_name);
+        break;
+    case IM__USER_KIND__USER_ADMIN:
+        a->admin = u->admin;
+        break;
+    case IM__USER_KIND__USER_SEEN:
+        a->seen_ms = u->time_ms;
         break;
     default:
         break;
@@ -110,6 +123,8 @@ int rebuild_feed(struct rebuild *b, const struct record *rec)
     int rc = rec->topic == T_USER ? codec_user(alloc, rec->value, &u) : codec_vault(alloc, rec->value, &v);
     if (rc)
         return rc == -ENOTSUP ? rc : 0;
+    if (u && u->source_offset >= b->committed)
+        return 0;
     struct account *a = account_of(b, codec_id(u ? u->user : v->user), true);
     if (a && u)
         apply_user(a, u);

@@ -27,9 +27,8 @@ static bool sessions_known(void *ctx)
 static void *begin(void *ctx, int32_t part, uint32_t slice, uint32_t slices, const struct krebuild_ends *ends)
 {
     struct builder *b = calloc(1, sizeof *b);
-    struct rebuild *rows = rebuild_new(slice, slices);
+    struct rebuild *rows = rebuild_new(slice, slices, ends->committed[0]);
     (void)part;
-    (void)ends;
     if (!b || !rows) {
         rebuild_free(rows);
         free(b);

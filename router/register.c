@@ -1,6 +1,6 @@
 /* A new account: the first registration of its name in the partition wins. */
 #include "common/base/metrics.h"
-#include "router/verbs.h"
+#include "router/userrec.h"
 
 METRIC_COUNTER(registrations, "parley_router_registrations_total", "Registrations by result.", "result");
 
@@ -8,17 +8,11 @@ static void record_it(const struct inbound *in, struct fx *fx)
 {
     const struct account *a = in->account;
     const Im__InRegister *b = in->m->register_;
-    Im__UserRecord u = IM__USER_RECORD__INIT;
-    u.version = CODEC_VERSION;
-    u.kind = IM__USER_KIND__USER_REGISTERED;
-    u.user = codec_bytes(slice_id(&a->user));
+    Im__UserRecord u = userrec_of(in, IM__USER_KIND__USER_REGISTERED);
     u.login = b->login;
     u.display_name = b->display_name;
     u.token_generation = a->generation;
-    u.source_part = in->rec->part;
-    u.source_offset = in->rec->offset;
-    u.trace = in->m->trace;
-    codec_send(fx, T_USER, slice_id(&a->user), &u.base, 0);
+    userrec_send(in, &u, fx);
 
     Im__VaultRecord v = IM__VAULT_RECORD__INIT;
     const uint8_t *k = b->verifier.data; /* [version:1][master_key:4]… see secrets.h */

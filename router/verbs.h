@@ -35,10 +35,16 @@ struct inbound { /* one record, decoded */
     struct session from; /* user is the record's key */
     struct account *account;
     struct slice trace;
+    bool by_operator; /* from parleyctl: no edge, no user, no answer */
 };
 
 typedef enum core_rc router_verb(struct router *, const struct inbound *, struct fx *);
-router_verb route_register, route_lookup, route_login, route_end, route_chat, route_pull;
+router_verb route_register, route_lookup, route_login, route_end, route_chat, route_pull, route_receipt, route_signal,
+    route_revoke, route_profile, route_prefs, route_admin;
+
+/* The session may still do something: its account and device exist, and it was not revoked. One that was replaced may:
+ * its frames were acked. */
+bool router_may_act(const struct inbound *);
 
 /* The epoch is over for certain. A view that has not seen the claim yet does not make it so. */
 static inline bool lease_over(const struct lease *lease, uint32_t slot, uint64_t epoch)

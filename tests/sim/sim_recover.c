@@ -14,7 +14,7 @@
 void sim_recover_router(struct sim_shell *p, struct sim_recovery *r)
 {
     struct sim *s = p->sim;
-    struct rebuild *b = rebuild_new(0, 1);
+    struct rebuild *b = rebuild_new(0, 1, p->committed[0]);
     struct presence *all = presence_new(p->proc->view.lease);
     struct slice key, row;
     static const uint16_t topics[] = {T_USER, T_VAULT};

@@ -17,6 +17,9 @@ static struct account *sample(void)
     a->registered_at = 77;
     a->generation = 3;
     a->revoked_at = 99;
+    a->kept_login = 98;
+    a->admin = true;
+    a->seen_ms = 1234567;
     account_set_verifier(a, slice_of("sealed", 6));
     struct account_device *d = account_add_device(a, 4, "four", "phone", 80);
     d->on = true;
@@ -39,6 +42,9 @@ static void a_row_comes_back_as_it_was(void **state)
     assert_int_equal(b->devices[0].number, 2); /* ascending */
     assert_int_equal(b->devices[1].session.login_offset, 81);
     assert_true(session_eq(&b->devices[1].stale, &a->devices[1].stale));
+    assert_true(b->admin);
+    assert_int_equal(b->seen_ms, 1234567);
+    assert_int_equal(b->kept_login, 98);
     account_pack(b, &again);
     assert_int_equal(row.n, again.n);
     assert_memory_equal(row.p, again.p, row.n);
@@ -59,11 +65,30 @@ static void a_row_that_is_cut_or_newer_is_refused(void **state)
         assert_int_equal(account_unpack(b, slice_of(row.p, n)), -EBADMSG);
         account_free(b);
     }
-    row.p[0] = 2;
+    row.p[0] = 3;
     struct account *b = account_new(a->user);
     assert_int_equal(account_unpack(b, bytes_slice(&row)), -ENOTSUP);
     account_free(b);
     account_free(a);
+    bytes_release(&row);
+}
+
+/* As version 1 wrote it: without the last 17 bytes. */
+static void a_row_of_an_earlier_version_is_read(void **state)
+{
+    struct account *a = sample(), *b = account_new(a->user);
+    struct bytes row = {0};
+    (void)state;
+    account_pack(a, &row);
+    row.p[0] = 1;
+    assert_int_equal(account_unpack(b, slice_of(row.p, row.n - 17)), 0);
+    assert_int_equal(b->n_devices, 2);
+    assert_int_equal(b->revoked_at, 99);
+    assert_int_equal(b->kept_login, 0);
+    assert_false(b->admin);
+    assert_int_equal(b->seen_ms, 0);
+    account_free(a);
+    account_free(b);
     bytes_release(&row);
 }
 
@@ -89,6 +114,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_row_comes_back_as_it_was),
         cmocka_unit_test(a_row_that_is_cut_or_newer_is_refused),
+        cmocka_unit_test(a_row_of_an_earlier_version_is_read),
         cmocka_unit_test(devices_are_found_and_dropped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
