@@ -12,8 +12,8 @@
 #include "common/im/session.h"
 #include "common/im/validate.h"
 
-#define ACCOUNT_DEVICES     16  /* of one account; a further one drops the oldest that is not connected */
-#define ACCOUNT_DEVICES_TOP 128 /* that a row may hold, while a drop is not carried out yet */
+#define ACCOUNT_DEVICES     16    /* of one account; a further one drops the oldest that is not connected */
+#define ACCOUNT_DEVICES_TOP 128   /* that a row may hold, while a drop is not carried out yet */
 #define ACCOUNT_SEEN_MS     60000 /* USER_SEEN no more often */
 
 struct account_device {

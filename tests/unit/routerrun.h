@@ -30,7 +30,8 @@ static inline struct session conn(uint32_t slot, uint32_t handle)
     return (struct session){.slot = slot, .epoch = 10 + slot, .handle = handle};
 }
 
-static inline struct record record(struct world *w, const char *login, const struct session *from, Im__Inbound *m)
+static inline struct record record(struct world *w, const char *login, const struct session *from,
+                                   Im__Inbound *m)
 {
     struct id16 *user = arena_alloc(w->arena, sizeof *user);
     Im__Session s;
@@ -39,7 +40,8 @@ static inline struct record record(struct world *w, const char *login, const str
     m->version = 1;
     m->session = &s;
     m->seq_id = 77;
-    struct record r = {.topic = T_INBOUND, .offset = w->offset++, .time_ms = w->time_ms, .key = slice_id(user)};
+    struct record r = {
+        .topic = T_INBOUND, .offset = w->offset++, .time_ms = w->time_ms, .key = slice_id(user)};
     r.value = pack(w, &m->base);
     return r;
 }
@@ -69,7 +71,8 @@ static inline struct record r_lookup(struct world *w, const char *login, bool wa
     return record(w, login, &from, &m);
 }
 
-static inline struct record r_login(struct world *w, const char *login, const char *device, struct session from)
+static inline struct record r_login(struct world *w, const char *login, const char *device,
+                                    struct session from)
 {
     Im__Inbound m = IM__INBOUND__INIT;
     Im__InLogin b = IM__IN_LOGIN__INIT;
@@ -81,7 +84,7 @@ static inline struct record r_login(struct world *w, const char *login, const ch
 }
 
 static inline struct record r_token(struct world *w, const char *login, const char *device, uint32_t number,
-                             uint64_t generation, struct session from)
+                                    uint64_t generation, struct session from)
 {
     Im__Inbound m = IM__INBOUND__INIT;
     Im__InLogin b = IM__IN_LOGIN__INIT;
@@ -112,7 +115,7 @@ static inline struct record r_end(struct world *w, const char *login, struct ses
 }
 
 static inline struct record r_chat(struct world *w, const char *login, struct session s, const char *to,
-                            uint64_t seq)
+                                   uint64_t seq)
 {
     Im__Inbound m = IM__INBOUND__INIT;
     Im__InChat b = IM__IN_CHAT__INIT;
@@ -326,8 +329,8 @@ static inline Im__ConvRecord *conv_rec(struct world *w)
 {
     struct arena_protobuf pb;
     const struct sent_record *s = next(w, T_CONVERSATION);
-    Im__ConvRecord *c = im__conv_record__unpack(arena_protobuf_allocator(&pb, w->arena, 1 << 20), s->value.n,
-                                                s->value.p);
+    Im__ConvRecord *c =
+        im__conv_record__unpack(arena_protobuf_allocator(&pb, w->arena, 1 << 20), s->value.n, s->value.p);
     assert_non_null(c);
     assert_memory_equal(s->key.p, c->conversation.data, ID_SIZE);
     return c;

@@ -193,12 +193,9 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(a_device_is_dropped_for_good),
-        T(dropping_what_is_gone_or_never_was),
-        T(the_answer_comes_before_the_own_end),
-        T(all_are_ended_and_no_token_works),
-        T(all_but_the_one_that_asks),
-        T(the_operator_revokes_without_a_session),
+        T(a_device_is_dropped_for_good),        T(dropping_what_is_gone_or_never_was),
+        T(the_answer_comes_before_the_own_end), T(all_are_ended_and_no_token_works),
+        T(all_but_the_one_that_asks),           T(the_operator_revokes_without_a_session),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
