@@ -1,5 +1,6 @@
 #include "fanout/core.h"
 
+#include "common/base/arena_protobuf.h"
 #include "common/base/log.h"
 #include "common/base/metrics.h"
 #include "common/im/codes.h"
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 
 METRIC_COUNTER(sequenced, "parley_fanout_sequenced_total", "Messages that were given a number.");
+METRIC_COUNTER(noted, "parley_fanout_noted_total", "Records that did something and take no number.");
 METRIC_COUNTER(duplicates, "parley_fanout_duplicates_total", "Records that repeat an earlier send.");
 METRIC_COUNTER(refused, "parley_fanout_refused_total", "Records the conversation refused.", "reason");
 METRIC_GAUGE(cache_bytes, "parley_fanout_cache_bytes", "Memory of conversations kept, all partitions.");
@@ -22,6 +24,7 @@ METRIC_GAUGE(cache_convs, "parley_fanout_cache_conversations",
 struct fanout {
     struct convcache *convs;
     struct tell *tell;
+    struct arena *scratch; /* of the signal being read */
     struct ahead ahead;
     int64_t quiet;
     int32_t part;
@@ -38,6 +41,7 @@ static void fanout_close(void *core)
     tell_free(f->tell);
     convcache_free(f->convs);
     ahead_release(&f->ahead);
+    arena_free(f->scratch);
     free(f);
 }
 
@@ -51,7 +55,8 @@ static void *fanout_open(const struct core_open *o)
     f->quiet = o->quiet[0];
     f->convs = convcache_new(F_CELL, (size_t)s->cache_bytes);
     f->tell = tell_new(o->shared);
-    if (!f->convs || !f->tell) {
+    f->scratch = arena_new(4096);
+    if (!f->convs || !f->tell || !f->scratch) {
         fanout_close(f);
         return NULL;
     }
@@ -77,16 +82,32 @@ static enum core_rc decode(const struct fanout *f, const struct record *r, struc
     return CORE_OK;
 }
 
+/* NULL: nothing that can be told. Until the next call. */
+static const Im__SignalRecord *signal_of(struct fanout *f, const struct record *r)
+{
+    struct arena_protobuf pb;
+    Im__SignalRecord *s;
+    arena_reset(f->scratch);
+    return codec_signal(arena_protobuf_allocator(&pb, f->scratch, 4096), r->value, &s) ? NULL : s;
+}
+
 static enum core_rc fanout_plan(void *core, const struct record *r, struct want *want)
 {
     struct fanout *f = core;
     struct convrec rec;
+    if (r->topic == T_SIGNAL) {
+        const Im__SignalRecord *s = signal_of(f, r);
+        return s ? tell_plan_signal(f->convs, s, want) : CORE_OK;
+    }
     enum core_rc rc = decode(f, r, &rec);
     if (rc)
         return rc;
     bool waits = ahead_plan(&f->ahead, r->offset, want);
     rc = convcache_plan(f->convs, &rec.event, want);
-    return rc == CORE_OK && waits ? CORE_MORE : rc;
+    if (rc == CORE_STOP)
+        return rc;
+    enum core_rc told = tell_plan(f->convs, &rec.event, want);
+    return told == CORE_OK && waits ? CORE_MORE : told == CORE_OK ? rc : told;
 }
 
 static void fanout_load(void *core, uint8_t table, struct slice key, struct slice row)
@@ -102,10 +123,20 @@ static void count(const struct conv_outcome *o)
 {
     if (o->verdict == CONV_ACCEPTED)
         metric_add(&sequenced, 1);
+    else if (o->verdict == CONV_NOTED)
+        metric_add(&noted, 1);
     else if (o->verdict == CONV_DUPLICATE)
         metric_add(&duplicates, 1);
     else
         metric_add(metric_with(&refused, code_name(o->reason)), 1);
+}
+
+static enum core_rc say(struct fanout *f, const struct record *r, const struct conv *conv,
+                        const struct convrec *rec, const struct conv_outcome *out, struct fx *fx)
+{
+    if (r->offset < f->quiet || tell_outcome(f->tell, fx, conv, rec, out))
+        return CORE_OK;
+    return stop(f, r, "the members were not loaded before telling them");
 }
 
 static enum core_rc fanout_step(void *core, const struct record *r, int64_t now_ms, struct fx *fx)
@@ -114,23 +145,26 @@ static enum core_rc fanout_step(void *core, const struct record *r, int64_t now_
     struct convrec rec;
     struct conv_outcome out;
     (void)now_ms;
+    if (r->topic == T_SIGNAL) {
+        const Im__SignalRecord *s = signal_of(f, r);
+        if (s)
+            tell_signal(f->tell, fx, f->convs, s, r->time_ms);
+        return CORE_OK;
+    }
     enum core_rc rc = decode(f, r, &rec);
     if (rc)
         return rc;
     if (ahead_has(&f->ahead, r->offset)) {
         /* The cells know this record already: tell what they decided then. */
         const struct conv *conv = convcache_find(f->convs, rec.event.conv);
-        if (conv && ahead_outcome(&f->ahead, r->offset, conv, &rec.event, &out, fx) && r->offset >= f->quiet)
-            tell_outcome(f->tell, fx, conv, &rec, &out);
-        return CORE_OK;
+        bool known = conv && ahead_outcome(&f->ahead, r->offset, conv, &rec.event, &out, fx);
+        return known ? say(f, r, conv, &rec, &out, fx) : CORE_OK;
     }
     rc = convcache_apply(f->convs, &rec.event, &out);
     if (rc)
         return stop(f, r, convcache_error(f->convs));
     count(&out);
-    if (r->offset >= f->quiet)
-        tell_outcome(f->tell, fx, convcache_last(f->convs), &rec, &out);
-    return CORE_OK;
+    return say(f, r, convcache_last(f->convs), &rec, &out, fx);
 }
 
 static void fanout_end(void *core, int64_t now_ms, struct fx *fx)

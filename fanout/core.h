@@ -24,9 +24,11 @@ struct fanout_settings {
 struct fanout_views { /* the core's `shared` */
     const struct presence *presence;
     const struct lease *lease;
+    int32_t offline_parts; /* partitions of im.offline */
 };
 
-/* One input: T_CONVERSATION. */
+/* One input: T_CONVERSATION. Records of T_SIGNAL may be offered besides (shell_offer): they change nothing, are told
+ * when the conversation can be read, and are never an error. */
 extern const struct core_ops fanout_core;
 
 /* The rows that F_AHEAD and F_DECIDED consist of; keys are big-endian. */

@@ -1,9 +1,13 @@
 /* parley-fanout: gives every message its number and says which edges get it.
  *
- * reads    im.conversation (group parley-fanout); im.lease and im.presence as views
+ * reads    im.conversation (group parley-fanout); im.lease and im.presence as views; of the partitions it has, what is
+ *          new in im.signal (no group, no commit: what is missed is missed)
  * writes   im.deliver.<slot>, im.offline, im.dlq
  * keeps    the reducer's cells in Redis; recovers them from PostgreSQL
  * commits  when its output is acked and the cells are in Redis */
+#include "common/base/clock.h"
+#include "common/base/klive.h"
+#include "common/base/metrics.h"
 #include "common/im/worker.h"
 #include "fanout/core.h"
 #include "fanout/restore.h"
@@ -21,11 +25,17 @@ static const struct conf_def fanout_defs[] = {
               "Conversations kept in memory, per partition; further ones are read from Redis."),
 };
 
+#define SIGNAL_MS 5000 /* older ones are of no use */
+
+METRIC_COUNTER(signals, "parley_fanout_signals_total", "Signals read.");
+METRIC_COUNTER(signals_lost, "parley_fanout_signals_lost_total", "Signals that came too late, or in a rush.");
+
 struct process {
     struct worker worker;
     struct worker_conf conf;
     struct fanout_views views;
     struct restore_conf restore;
+    struct klive *signals;
 };
 
 static const uint16_t inputs[] = {T_CONVERSATION};
@@ -48,11 +58,40 @@ static void recover_cancel(void *ctx, struct shell_recovery *r)
     restore_cancel(r);
 }
 
+static void on_signal(void *ctx, const struct record *r)
+{
+    struct process *p = ctx;
+    metric_add(&signals, 1);
+    if (clock_wall_ms() - r->time_ms > SIGNAL_MS || !shell_offer(p->worker.shell, r, SIGNAL_MS))
+        metric_add(&signals_lost, 1);
+}
+
+static void opened(void *ctx, int32_t part)
+{
+    klive_add(((struct process *)ctx)->signals, part);
+}
+
+static void closed(void *ctx, int32_t part)
+{
+    klive_remove(((struct process *)ctx)->signals, part);
+}
+
 static void started(void *ctx)
 {
     struct process *p = ctx;
     const struct follow *v = &p->worker.views;
-    p->views = (struct fanout_views){.presence = v->presence, .lease = v->lease};
+    const struct deploy *d = &p->worker.deploy;
+    p->views = (struct fanout_views){
+        .presence = v->presence, .lease = v->lease, .offline_parts = topics_get(d->topics, T_OFFLINE)->parts};
+    const struct klive_conf conf = {.kafka = d->kafka,
+                                    .topic = T_SIGNAL,
+                                    .name = topics_name(d->topics, T_SIGNAL),
+                                    .partitions = topics_get(d->topics, T_SIGNAL)->parts,
+                                    .ctx = p,
+                                    .message = on_signal};
+    p->signals = klive_new(p->worker.run->loop, &conf);
+    if (!p->signals)
+        daemon_fail(p->worker.run);
 }
 
 static int init(struct daemon_run *run)
@@ -75,6 +114,8 @@ static int init(struct daemon_run *run)
                                    .recover_room = recover_room,
                                    .recover_cancel = recover_cancel,
                                    .started = started,
+                                   .opened = opened,
+                                   .closed = closed,
                                    .ctx = p,
                                    .batches = 8,
                                    .put_ms = 5};
@@ -91,7 +132,8 @@ static void fini(struct daemon_run *run)
     struct process *p = run->state;
     if (!p)
         return;
-    worker_release(&p->worker);
+    worker_release(&p->worker); /* closes what is open */
+    klive_free(p->signals);
     free(p);
 }
 

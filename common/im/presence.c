@@ -36,6 +36,7 @@ struct presence {
     const struct lease *lease;
     struct entry *entries;
     struct user *users;
+    uint64_t version;
     struct entry *slots[TOPICS_SLOTS_MAX];
 };
 
@@ -64,10 +65,18 @@ void presence_free(struct presence *p)
     free(p);
 }
 
+/* Ids are hashes already. */
+static unsigned hash_id(const struct id16 *id)
+{
+    unsigned h;
+    memcpy(&h, id->b, sizeof h);
+    return h;
+}
+
 static struct user *find_user(const struct presence *p, const struct id16 *id)
 {
     struct user *u;
-    HASH_FIND(hh, p->users, id->b, ID_SIZE, u);
+    HASH_FIND_BYHASHVALUE(hh, p->users, id->b, ID_SIZE, hash_id(id), u);
     return u;
 }
 
@@ -155,7 +164,7 @@ static int put(struct presence *p, const uint8_t *key, const struct session *s, 
     } else {
         u = fresh;
         u->id = s->user;
-        HASH_ADD(hh, p->users, id, ID_SIZE, u);
+        HASH_ADD_BYHASHVALUE(hh, p->users, id, ID_SIZE, hash_id(&u->id), u);
     }
     if (r->login[0])
         memcpy(u->login, r->login, strlen(r->login) + 1); /* the decoder checked its length */
@@ -163,6 +172,7 @@ static int put(struct presence *p, const uint8_t *key, const struct session *s, 
     link_entry(p, u, e);
     if (old)
         unlink_entry(p, old);
+    p->version++;
     return 0;
 }
 
@@ -174,8 +184,10 @@ int presence_feed(struct presence *p, struct slice key, struct slice value)
         return -EBADMSG;
     if (value.n == 0) {
         struct entry *e = find_entry(p, key.p);
-        if (e)
+        if (e) {
             unlink_entry(p, e);
+            p->version++;
+        }
         return 0;
     }
     Im__PresenceRecord *r;
@@ -267,6 +279,11 @@ void presence_each(const struct presence *p, uint32_t slot, presence_fn *fn, voi
 {
     for (const struct entry *e = slot < TOPICS_SLOTS_MAX ? p->slots[slot] : NULL; e; e = e->slot_next)
         fn(ctx, &e->s);
+}
+
+uint64_t presence_version(const struct presence *p)
+{
+    return p->version;
 }
 
 size_t presence_count(const struct presence *p)

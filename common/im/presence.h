@@ -43,7 +43,8 @@ bool presence_is_live(const struct presence *, const struct session *);
 typedef void presence_fn(void *ctx, const struct session *);
 void presence_each(const struct presence *, uint32_t slot, presence_fn *, void *ctx);
 
-size_t presence_count(const struct presence *); /* keys */
+uint64_t presence_version(const struct presence *); /* changes whenever the view does, the leases aside */
+size_t presence_count(const struct presence *);     /* keys */
 size_t presence_users(const struct presence *);
 /* Over all keys in a fixed order: two views of the same records agree. */
 void presence_digest(const struct presence *, uint8_t out[32]);

@@ -137,7 +137,9 @@ void sim_proc_start(struct sim_proc *p)
     sim_trace(p->actor.sim, "%s starts", p->actor.name);
     if (p->kind != PROC_PERSISTER)
         sim_view_open(&p->view, &p->actor, true, lease_changed, p);
-    p->views = (struct fanout_views){.presence = p->view.presence, .lease = p->view.lease};
+    p->views = (struct fanout_views){.presence = p->view.presence,
+                                     .lease = p->view.lease,
+                                     .offline_parts = (int32_t)p->actor.sim->conf.parts};
     wait_for_views(p, 0);
 }
 
