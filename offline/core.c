@@ -34,6 +34,7 @@ static void core_close(void *ctx)
     arena_free(o->arena);
     bytes_release(&o->scratch);
     free(o->dirty);
+    free(o->told);
     free(o);
 }
 
@@ -64,7 +65,7 @@ int decode_offline(struct offline *o, const struct record *rec, struct offrec *o
     if (rc)
         return rc;
     *out = (struct offrec){.rec = rec, .m = m, .user = codec_id(m->user), .trace = codec_slice(m->trace)};
-    return id_is_zero(out->user) ? -EBADMSG : 0;
+    return id_is_zero(out->user) && m->body_case != IM__OFFLINE_RECORD__BODY_GROUP ? -EBADMSG : 0;
 }
 
 int decode_cursor(struct offline *o, const struct record *rec, Im__CursorRecord **out)
@@ -89,7 +90,7 @@ static enum core_rc step_offline(struct offline *o, const struct record *rec, st
     static offline_verb *const verbs[] = {
         [IM__OFFLINE_RECORD__BODY_LOGIN] = off_login, [IM__OFFLINE_RECORD__BODY_END] = off_end,
         [IM__OFFLINE_RECORD__BODY_ITEM] = off_item,   [IM__OFFLINE_RECORD__BODY_BOUNCE] = off_bounce,
-        [IM__OFFLINE_RECORD__BODY_PULL] = off_pull,
+        [IM__OFFLINE_RECORD__BODY_PULL] = off_pull,   [IM__OFFLINE_RECORD__BODY_GROUP] = off_group,
     };
     struct offrec r;
     int rc = decode_offline(o, rec, &r);

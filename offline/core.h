@@ -8,14 +8,28 @@
  * a cursor covers it, or past the cap, which leaves a mark that the rest is in history. A session is live from its
  * login until its end or a bounce that names it, in whatever order these arrive, and as long as its edge's lease.
  *
- * Rows: user, queue header, index segments of 64 entries, items, cursors in 16 buckets per device (queue.h,
- * cursors.h, users.h). Memory: rows and items least recently used out first, each with a bound. */
+ * Events of groups are in history and not queued: the user is marked (marks.h) until the cursors of all devices
+ * cover what was missed. A record of an event names everybody who was away; of those who are marked already nothing
+ * is written, so that a message to thousands costs one small row. Who has a session is told at once (NEWS_PUSH), a
+ * device that comes back with its pages (`news`).
+ *
+ * Rows: user, queue header, index segments of 64 entries, items, cursors in 16 buckets per device, heads of
+ * conversations, marks of a user (queue.h, cursors.h, users.h, head.h, marks.h). Memory: rows and items least
+ * recently used out first, each with a bound. */
 #ifndef PARLEY_OFFLINE_CORE_H
 #define PARLEY_OFFLINE_CORE_H
 
 #include "common/base/core.h"
 
-enum { OFFLINE_USER = 1, OFFLINE_QUEUE, OFFLINE_INDEX, OFFLINE_ITEM, OFFLINE_CURSORS };
+enum {
+    OFFLINE_USER = 1,
+    OFFLINE_QUEUE,
+    OFFLINE_INDEX,
+    OFFLINE_ITEM,
+    OFFLINE_CURSORS,
+    OFFLINE_CONV, /* up to where a conversation has events that were missed */
+    OFFLINE_NEWS, /* which conversations a user missed events of */
+};
 
 struct offline_settings {
     int64_t cap_items, cap_bytes;   /* of one device's queue */

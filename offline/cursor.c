@@ -33,14 +33,15 @@ enum core_rc off_cursor(struct offline *o, const struct record *rec, struct fx *
         return rc == -ENOTSUP ? CORE_STOP : CORE_POISON;
     struct id16 user = codec_id(m->user);
     struct range in = {.conv = codec_id(m->conversation), .from = m->from, .upto = m->upto};
-    const struct user *u = rows_user(o, user);
+    struct user *u = rows_user(o, user);
     struct queue *q = rows_queue(o, user, m->device);
     struct cursors *c = rows_cursors(o, user, m->device, cursors_bucket(in.conv));
-    if (!u || !q || !c)
+    if (!u || u->marks.missing || !q || !c)
         return CORE_STOP;
     if (!user_may_have(u, m->device) || !cursors_merge(c, &in))
         return CORE_OK;
     rows_touch_cursors(o, c);
+    marks_cover(o, u, in.conv);
     struct covering what = {o, *cursors_find(c, in.conv)};
     size_t n = queue_remove(q, covered, gone, &what, fx);
     if (n == 0)

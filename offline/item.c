@@ -19,20 +19,29 @@ static struct arrival arrival_of(const struct offrec *r, const Im__QueueItem *it
                             .trace = r->trace};
 }
 
+static struct missed missed_of(const struct offrec *r, const Im__QueueItem *it)
+{
+    return (struct missed){codec_id(it->conversation), it->seq, offrec_at(r), false, r->trace};
+}
+
 enum core_rc off_item(struct offline *o, const struct offrec *r, struct fx *fx)
 {
     const Im__OffItem *b = r->m->item;
-    const struct user *u = rows_user(o, r->user);
+    struct user *u = rows_user(o, r->user);
     if (!u)
         return CORE_STOP;
+    if (b->item->payload.len == 0) {
+        struct missed e = missed_of(r, b->item);
+        return mark_missed(o, u, &e, b->served, b->n_served, fx);
+    }
     struct arrival a = arrival_of(r, b->item, 0);
     for (size_t i = 0; i < u->n_devices; i++) {
         bool served = false;
         for (size_t k = 0; k < b->n_served; k++)
-            served |= b->served[k] == u->devices[i];
+            served |= b->served[k] == u->devices[i].no;
         if (served)
             continue;
-        struct queue *q = rows_queue(o, r->user, u->devices[i]);
+        struct queue *q = rows_queue(o, r->user, u->devices[i].no);
         if (!q)
             return CORE_STOP;
         enqueue(o, q, &a, fx);
@@ -45,30 +54,23 @@ enum core_rc off_item(struct offline *o, const struct offrec *r, struct fx *fx)
 enum core_rc off_bounce(struct offline *o, const struct offrec *r, struct fx *fx)
 {
     const Im__OffBounce *b = r->m->bounce;
-    const struct user *u = rows_user(o, r->user);
+    struct user *u = rows_user(o, r->user);
     struct queue *q = rows_queue(o, r->user, b->session->device);
     if (!u || !q)
         return CORE_STOP;
     if (b->session->device == 0 || !user_may_have(u, b->session->device))
         return CORE_OK;
     queue_over(o, q, b->session->login_offset);
+    live_as_queue(o, u, q);
     metric_add(&bounces, 1);
-    for (size_t i = 0; i < b->n_items; i++) {
+    enum core_rc rc = CORE_OK;
+    for (size_t i = 0; i < b->n_items && rc == CORE_OK; i++) {
         struct arrival a = arrival_of(r, b->items[i], i);
-        enqueue(o, q, &a, fx);
+        struct missed e = missed_of(r, b->items[i]);
+        if (a.payload.n)
+            enqueue(o, q, &a, fx);
+        else
+            rc = mark_bounced(o, u, q, &e, fx);
     }
-    return CORE_OK;
-}
-
-enum core_rc off_end(struct offline *o, const struct offrec *r, struct fx *fx)
-{
-    const Im__Session *s = r->m->end->session;
-    const struct user *u = rows_user(o, r->user);
-    struct queue *q = rows_queue(o, r->user, s->device);
-    (void)fx;
-    if (!u || !q)
-        return CORE_STOP;
-    if (s->device != 0 && user_may_have(u, s->device))
-        queue_over(o, q, s->login_offset);
-    return CORE_OK;
+    return rc;
 }

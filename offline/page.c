@@ -97,11 +97,19 @@ static uint8_t *put_cursor(uint8_t *p, const struct range *r)
     return put_bytes(p, TAG_CURSOR, m, (size_t)(end - m));
 }
 
-static void send_frame(struct offline *o, const struct queue *q, const struct picked *p,
-                       const struct session *to, uint32_t seq_id, const struct range *cursors,
-                       size_t n_cursors, struct fx *fx)
+struct page { /* all of a frame */
+    struct picked items;
+    const struct user *user; /* NULL: no news */
+    struct news news;
+    size_t n_news;
+};
+
+static void send_frame(struct offline *o, const struct queue *q, const struct page *g,
+                       const struct page_frame *f, struct fx *fx)
 {
-    size_t room = p->bytes + p->n * (1 + VARINT_MAX) + n_cursors * CURSOR_MAX + 32;
+    const struct picked *p = &g->items;
+    size_t room =
+        p->bytes + p->n * (1 + VARINT_MAX) + f->n_cursors * CURSOR_MAX + g->n_news * NEWS_BYTES + 32;
     uint8_t *start = fx_alloc(fx, room), *at = start;
     if (!start) {
         o->broken = true;
@@ -111,35 +119,59 @@ static void send_frame(struct offline *o, const struct queue *q, const struct pi
         at = put_bytes(at, TAG_ITEM, o->page[i]->payload, o->page[i]->n);
     at = put_number(at, TAG_NEXT, p->next);
     at = put_number(at, TAG_MORE, p->more);
-    at = put_number(at, TAG_REST, q->rest_in_history);
-    for (size_t i = 0; i < n_cursors; i++)
-        at = put_cursor(at, &cursors[i]);
+    at = put_number(at, TAG_REST, q->rest_in_history || (g->user && g->user->marks.rest));
+    for (size_t i = 0; i < f->n_cursors; i++)
+        at = put_cursor(at, &f->cursors[i]);
+    if (g->n_news)
+        at = news_put(o, g->user, q->device, &g->news, at);
     struct deliver_item item = {.kind = IM__ITEM_KIND__ITEM_REPLY,
                                 .frame_type = IM__FRAME_TYPE__PULL_OFFLINE_RSP,
-                                .seq_id = seq_id,
+                                .seq_id = f->seq_id,
                                 .payload = slice_of(start, (size_t)(at - start))};
-    deliver_add(o->out, fx, &item, to, 1);
+    deliver_add(o->out, fx, &item, f->to, 1);
     metric_add(&pages, 1);
 }
 
-void page_send(struct offline *o, const struct queue *q, const struct page_ask *ask, const struct session *to,
-               uint32_t seq_id, const struct range *cursors, size_t n_cursors, struct fx *fx)
+/* The items begin when the news have ended. */
+static struct page compose(struct offline *o, const struct user *u, const struct queue *q,
+                           const struct page_ask *ask)
 {
-    struct picked p = pick(o, q, ask, NULL);
-    o->page_sent += p.bytes;
-    send_frame(o, q, &p, to, seq_id, cursors, n_cursors, fx);
+    struct page g = {.user = u, .news = news_part(u, ask)};
+    g.n_news = news_count(o, u, q->device, &g.news);
+    if (g.news.more) {
+        g.items = (struct picked){.next = g.news.next, .more = true};
+        return g;
+    }
+    g.items = pick(o, q, ask, NULL);
+    if (g.items.more && u->marks.n && g.items.next < NEWS_AFTER)
+        g.items.next = NEWS_AFTER; /* no item fitted: the news are not all told again */
+    return g;
+}
+
+void page_send(struct offline *o, const struct user *u, const struct queue *q, const struct page_ask *ask,
+               const struct page_frame *f, struct fx *fx)
+{
+    struct page g = compose(o, u, q, ask);
+    o->page_sent += g.items.bytes;
+    send_frame(o, q, &g, f, fx);
+}
+
+bool page_worth(struct offline *o, const struct user *u, const struct queue *q)
+{
+    struct news part = news_part(u, &(struct page_ask){0});
+    return q->n || q->rest_in_history || u->marks.rest || news_count(o, u, q->device, &part) || part.more;
 }
 
 size_t page_cursors(struct offline *o, const struct queue *q, const struct session *to, struct range *rest,
                     size_t max_rest, struct fx *fx)
 {
-    static const struct picked nothing_yet = {.more = true};
+    static const struct page nothing_yet = {.items = {.more = true}};
     size_t n = 0;
     for (uint8_t k = 0; k < CURSORS_BUCKETS; k++) {
         const struct cursors *c = rows_cursors(o, q->user, q->device, k);
         for (size_t i = 0; c && i < c->n; i++) {
             if (n == max_rest) {
-                send_frame(o, q, &nothing_yet, to, 0, rest, n, fx);
+                send_frame(o, q, &nothing_yet, &(struct page_frame){to, 0, rest, n}, fx);
                 n = 0;
             }
             rest[n++] = c->ranges[i];

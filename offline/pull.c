@@ -5,8 +5,9 @@ enum core_rc off_pull(struct offline *o, const struct offrec *r, struct fx *fx)
 {
     const Im__OffPull *b = r->m->pull;
     struct session to;
-    struct queue *q = rows_queue(o, r->user, b->session->device);
-    if (!q)
+    const struct user *u = rows_user(o, r->user);
+    const struct queue *q = rows_queue(o, r->user, b->session->device);
+    if (!u || u->marks.missing || !q)
         return CORE_STOP;
     session_from_pb(b->session, &to);
     to.user = r->user;
@@ -16,6 +17,6 @@ enum core_rc off_pull(struct offline *o, const struct offrec *r, struct fx *fx)
     const struct cursors *c =
         id_is_zero(ask.conv) ? NULL : rows_cursors(o, r->user, to.device, cursors_bucket(ask.conv));
     const struct range *range = c ? cursors_find(c, ask.conv) : NULL;
-    page_send(o, q, &ask, &to, b->seq_id, range, range ? 1 : 0, fx);
+    page_send(o, u, q, &ask, &(struct page_frame){&to, b->seq_id, range, range ? 1 : 0}, fx);
     return CORE_OK;
 }

@@ -81,16 +81,17 @@ static void apply_user(struct offline_rebuild *b, const Im__UserRecord *m)
         return;
     struct user *u = user_of(b, id, true);
     u->known = true;
-    u->devices_at = (uint64_t)m->source_offset;
-    if (added && m->device > u->newest && u->n_devices < USER_DEVICES) {
-        u->devices[u->n_devices++] = m->device;
-        u->newest = m->device;
+    if (dropped) { /* at a login, which adds another, or by itself, which is no new list: OffEnd repeats it */
+        user_drop_device(u, m->device);
+        return;
     }
-    for (size_t i = 0; dropped && i < u->n_devices; i++)
-        if (u->devices[i] == m->device) {
-            memmove(&u->devices[i], &u->devices[i + 1], (u->n_devices - i - 1) * sizeof u->devices[0]);
-            u->n_devices--;
-        }
+    uint32_t list[USER_DEVICES];
+    size_t n = 0;
+    for (; n < u->n_devices; n++)
+        list[n] = u->devices[n].no;
+    if (m->device > u->newest && n < USER_DEVICES)
+        list[n++] = m->device;
+    user_set_devices(u, list, n, (uint64_t)m->source_offset);
 }
 
 static void apply_cursor(struct offline_rebuild *b, const Im__CursorRecord *m)
@@ -138,7 +139,7 @@ int offline_rebuild_feed(struct offline_rebuild *b, const struct record *rec)
 /* A device without anything but the mark that more is in history. */
 static void truncated_queue(struct offline_rebuild *b, const struct user *u, size_t device)
 {
-    struct queue *q = queue_new(u->id, u->devices[device]);
+    struct queue *q = queue_new(u->id, u->devices[device].no);
     q->rest_in_history = true;
     queue_key(q->user, q->device, b->key);
     queue_pack(q, &b->row);

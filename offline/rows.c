@@ -8,6 +8,11 @@ struct user *rows_user(struct offline *o, struct id16 id)
     return (struct user *)rowcache_get(&o->rows, OFFLINE_USER, slice_id(&id));
 }
 
+struct head *rows_head(struct offline *o, struct id16 conv)
+{
+    return (struct head *)rowcache_get(&o->rows, OFFLINE_CONV, slice_id(&conv));
+}
+
 static struct queue *queue_row(struct offline *o, struct id16 user, uint32_t device)
 {
     uint8_t key[QUEUE_KEY];
@@ -55,7 +60,26 @@ static void load_user(struct offline *o, struct slice key, struct slice row)
     }
     struct user *u = user_new(id);
     o->broken |= row.n && user_unpack(u, row);
-    rowcache_add(&o->rows, OFFLINE_USER, key, &u->row, sizeof *u + 32);
+    rowcache_add(&o->rows, OFFLINE_USER, key, &u->row, user_memory(u));
+}
+
+static void load_news(struct offline *o, struct slice key, struct slice row)
+{
+    struct user *u = (struct user *)rowcache_get(&o->rows, OFFLINE_USER, key);
+    if (u && !u->marks.missing)
+        return; /* in memory already */
+    if (!u || row.n == 0 || marks_unpack(&u->marks, row)) {
+        o->broken = true; /* the user row says that it exists */
+        return;
+    }
+    rowcache_resize(&o->rows, &u->row, user_memory(u));
+}
+
+static void load_head(struct offline *o, struct slice key, struct slice row)
+{
+    struct head *h = head_new();
+    o->broken |= row.n && head_unpack(h, row);
+    rowcache_add(&o->rows, OFFLINE_CONV, key, &h->row, sizeof *h + 16);
 }
 
 static uint32_t be32(const uint8_t *p)
@@ -95,8 +119,8 @@ static void load_cursors(struct offline *o, struct slice key, struct slice row)
 
 void rows_load(struct offline *o, uint8_t table, struct slice key, struct slice row)
 {
-    if (table == OFFLINE_INDEX) {
-        load_segment(o, key, row);
+    if (table == OFFLINE_INDEX || table == OFFLINE_NEWS) { /* parts of another row */
+        (table == OFFLINE_INDEX ? load_segment : load_news)(o, key, row);
         return;
     }
     if (rowcache_get(table == OFFLINE_ITEM ? &o->items : &o->rows, table, key))
@@ -110,6 +134,9 @@ void rows_load(struct offline *o, uint8_t table, struct slice key, struct slice 
         break;
     case OFFLINE_CURSORS:
         load_cursors(o, key, row);
+        break;
+    case OFFLINE_CONV:
+        load_head(o, key, row);
         break;
     case OFFLINE_ITEM:
         o->broken |= row.n == 0; /* the index says that it exists */
@@ -136,7 +163,18 @@ static void touch(struct offline *o, struct row *r, bool *dirty)
 
 void rows_touch_user(struct offline *o, struct user *u)
 {
+    live_settle(o, u);
+    u->row_dirty = true;
     touch(o, &u->row, &u->dirty);
+}
+void rows_touch_marks(struct offline *o, struct user *u)
+{
+    if (u->marks.dirty)
+        touch(o, &u->row, &u->dirty);
+}
+void rows_touch_head(struct offline *o, struct head *h)
+{
+    touch(o, &h->row, &h->dirty);
 }
 void rows_touch_queue(struct offline *o, struct queue *q)
 {
@@ -164,15 +202,42 @@ void rows_forget_item(struct offline *o, const struct queue *q, uint64_t pos)
         rowcache_drop(&o->items, &it->row);
 }
 
+/* The marks first: whether there are any is in the user row. */
+static void flush_user(struct offline *o, struct user *u, struct fx *fx)
+{
+    struct bytes *b = &o->scratch;
+    if (u->marks.dirty) {
+        if (u->marks.n)
+            marks_pack(&u->marks, b);
+        fx_put(fx, OFFLINE_NEWS, row_key(&u->row), bytes_slice(b));
+    }
+    if (u->row_dirty) {
+        o->broken |= !bytes_ok(b);
+        bytes_clear(b);
+        user_pack(u, b);
+        fx_put(fx, OFFLINE_USER, row_key(&u->row), bytes_slice(b));
+    }
+    u->dirty = u->row_dirty = u->marks.dirty = false;
+    rowcache_resize(&o->rows, &u->row, user_memory(u));
+}
+
+static void flush_head(struct offline *o, struct head *h, struct fx *fx)
+{
+    head_pack(h, &o->scratch);
+    fx_put(fx, OFFLINE_CONV, row_key(&h->row), bytes_slice(&o->scratch));
+    h->dirty = false;
+}
+
 static void flush_row(struct offline *o, struct row *r, struct fx *fx)
 {
     struct bytes *b = &o->scratch;
     bytes_clear(b);
     switch (row_table(r)) {
     case OFFLINE_USER:
-        user_pack((struct user *)r, b);
-        fx_put(fx, OFFLINE_USER, row_key(r), bytes_slice(b));
-        ((struct user *)r)->dirty = false;
+        flush_user(o, (struct user *)r, fx);
+        break;
+    case OFFLINE_CONV:
+        flush_head(o, (struct head *)r, fx);
         break;
     case OFFLINE_CURSORS:
         if (((struct cursors *)r)->n)
