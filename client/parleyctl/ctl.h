@@ -19,6 +19,7 @@ struct ctl {
     bool json, dry_run, quiet, reset_missing, until_end;
     int replication; /* 0: what fits the profile */
     long count;      /* 0: no end */
+    long device;     /* 0: all */
     int timeout_ms;
     /* after ctl_load() */
     struct conf *conf;

@@ -16,6 +16,7 @@ static const char help[] =
     "  parleyctl topics create --profile cluster --dry-run\n"
     "  parleyctl migrate                     the PostgreSQL schema\n"
     "  parleyctl user add alice              an account (asks for a password)\n"
+    "  parleyctl user revoke alice           ends all her sessions and tokens\n"
     "  parleyctl tail inbound                what clients send, as it comes\n"
     "  parleyctl tail conversation --from beginning --until-end --json | jq .value\n"
     "  parleyctl lag                         how far each group is behind\n"
@@ -27,6 +28,9 @@ static const char help[] =
     "                              partition count: keys would move\n"
     "  migrate                     brings PostgreSQL to this release's schema\n"
     "  user add NAME [SHOWN]       over the wire, as any client does\n"
+    "  user admin NAME on|off      the right to announce to everybody\n"
+    "  user revoke NAME            no session goes on, no token works; with --device N that\n"
+    "                              device is dropped for good\n"
     "  tail TOPIC                  records as text or JSON; verifiers are never shown\n"
     "  lag [all]                   committed against written, per group\n"
     "  doctor                      checks key, Kafka, topics, PostgreSQL, schema, Redis\n"
@@ -43,6 +47,7 @@ static const char help[] =
     "      --until-end       tail: end when all is shown\n"
     "  -s, --server ADDR     user add: edges; $PARLEY_SERVER; default 127.0.0.1:7000\n"
     "      --password-file F user add: first line; else $PARLEY_PASSWORD, else asked for\n"
+    "      --device N        user revoke: only this one\n"
     "  -t, --timeout SECONDS for a broker or an edge to answer\n"
     "      --json            data as JSON, one object a line\n"
     "  -q, --quiet   -h, --help   -V, --version\n"
@@ -61,7 +66,7 @@ static const struct {
     {"tail", command_tail}, {"lag", command_lag},       {"doctor", command_doctor},
 };
 
-enum { O_PROFILE = 256, O_DRY, O_DIR, O_REPLICATION, O_RESET, O_FROM, O_UNTIL, O_PASSWORD, O_JSON };
+enum { O_PROFILE = 256, O_DRY, O_DIR, O_REPLICATION, O_RESET, O_FROM, O_UNTIL, O_PASSWORD, O_JSON, O_DEVICE };
 static const struct option options[] = {
     {"config", required_argument, NULL, 'c'},
     {"profile", required_argument, NULL, O_PROFILE},
@@ -74,6 +79,7 @@ static const struct option options[] = {
     {"until-end", no_argument, NULL, O_UNTIL},
     {"server", required_argument, NULL, 's'},
     {"password-file", required_argument, NULL, O_PASSWORD},
+    {"device", required_argument, NULL, O_DEVICE},
     {"timeout", required_argument, NULL, 't'},
     {"json", no_argument, NULL, O_JSON},
     {"quiet", no_argument, NULL, 'q'},
@@ -127,6 +133,9 @@ static void take_words(struct ctl *c, int o)
         break;
     case 'n':
         c->count = number(optarg, "--count");
+        break;
+    case O_DEVICE:
+        c->device = number(optarg, "--device");
         break;
     case 't':
         c->timeout_ms = (int)(number(optarg, "--timeout") * 1000);

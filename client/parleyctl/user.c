@@ -1,5 +1,6 @@
-/* user.c: makes an account over the wire, as any client does: there is no other way in. */
-#include "client/parleyctl/ctl.h"
+/* user.c: makes an account over the wire, as any client does: there is no other way in. What a client may not ask for goes
+ * into the log by itself (operate.h). */
+#include "client/parleyctl/operate.h"
 
 #include "client/lib/parley.h"
 
@@ -51,11 +52,48 @@ static char *password(const struct ctl *c)
     return line;
 }
 
-int command_user(struct ctl *c, int argc, char **argv)
+static int said(struct ctl *c, int rc, const char *login, const char *what)
+{
+    if (rc == CTL_OK && c->json)
+        ctl_put(json_pack("{ss ss}", "login", login, "done", what));
+    else if (rc == CTL_OK)
+        ctl_say(c, "%s: %s", login, what);
+    return rc;
+}
+
+static int command_admin(struct ctl *c, int argc, char **argv)
+{
+    Im__Inbound m = IM__INBOUND__INIT;
+    Im__InAdmin admin = IM__IN_ADMIN__INIT;
+    if (argc != 4 || (strcmp(argv[3], "on") != 0 && strcmp(argv[3], "off") != 0))
+        return ctl_usage("user admin NAME on|off");
+    admin.on = strcmp(argv[3], "on") == 0;
+    m.body_case = IM__INBOUND__BODY_ADMIN;
+    m.admin = &admin;
+    return said(c, operate(c, argv[2], &m, IM__USER_KIND__USER_ADMIN), argv[2],
+                admin.on ? "may announce" : "may not announce");
+}
+
+static int command_revoke(struct ctl *c, int argc, char **argv)
+{
+    Im__Inbound m = IM__INBOUND__INIT;
+    Im__InRevoke revoke = IM__IN_REVOKE__INIT;
+    if (argc != 3)
+        return ctl_usage("user revoke NAME [--device N]");
+    revoke.device = (uint32_t)c->device;
+    revoke.all = c->device == 0;
+    m.body_case = IM__INBOUND__BODY_REVOKE;
+    m.revoke = &revoke;
+    Im__UserKind done = c->device ? IM__USER_KIND__USER_DEVICE_DROPPED : IM__USER_KIND__USER_TOKENS_REVOKED;
+    return said(c, operate(c, argv[2], &m, done), argv[2],
+                c->device ? "device dropped" : "all sessions ended, no token works");
+}
+
+static int command_add(struct ctl *c, int argc, char **argv)
 {
     struct asked a = {0};
     const char *server = getenv("PARLEY_SERVER");
-    if (argc < 3 || argc > 4 || strcmp(argv[1], "add") != 0)
+    if (argc < 3 || argc > 4)
         return ctl_usage("user add NAME [SHOWN NAME] [--server HOST:PORT] [--password-file F]");
     struct parley_options o = {.servers = c->server           ? c->server
                                           : server && *server ? server
@@ -87,4 +125,16 @@ int command_user(struct ctl *c, int argc, char **argv)
     else
         ctl_say(c, "added %s", argv[2]);
     return a.code ? CTL_FAILED : CTL_OK;
+}
+
+int command_user(struct ctl *c, int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        int (*fn)(struct ctl *, int argc, char **argv);
+    } verbs[] = {{"add", command_add}, {"admin", command_admin}, {"revoke", command_revoke}};
+    for (size_t i = 0; argc > 1 && i < ARRAY_LEN(verbs); i++)
+        if (strcmp(argv[1], verbs[i].name) == 0)
+            return verbs[i].fn(c, argc, argv);
+    return ctl_usage("user add|admin|revoke NAME …");
 }
