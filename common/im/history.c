@@ -4,6 +4,7 @@
 #include <libpq-fe.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 /* `part` is left out where it is: a row says what happened, not which worker wrote it; messages have their place. */
 static const struct table {
@@ -123,22 +124,30 @@ static int read_table(PGconn *c, enum history_table t, struct reader *r, char *e
     return rc;
 }
 
+static int read_all(PGconn *c, struct reader *r, char *err, size_t err_n)
+{
+    PGresult *res = PQexec(c, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+    int rc = PQresultStatus(res) == PGRES_COMMAND_OK ? 0 : fail(c, "BEGIN", err, err_n);
+    PQclear(res);
+    for (int t = 0; rc == 0 && t < HISTORY_TABLES; t++)
+        rc = read_table(c, (enum history_table)t, r, err, err_n);
+    return rc;
+}
+
 int history_read(const char *conninfo, struct history *out, history_conv_fn *each, void *ctx, char *err,
                  size_t err_n)
 {
-    struct reader r = {.out = out, .each = each, .ctx = ctx};
-    memset(out, 0, sizeof *out);
-    if (sodium_init() < 0)
+    /* The hash's state wants more alignment than every stack has. */
+    struct reader *r = aligned_alloc(_Alignof(struct reader), sizeof *r);
+    if (!r || sodium_init() < 0) {
+        free(r);
         return -EIO;
-    PGconn *c = PQconnectdb(conninfo);
-    int rc = PQstatus(c) == CONNECTION_OK ? 0 : fail(c, "PostgreSQL", err, err_n);
-    if (rc == 0) {
-        PGresult *res = PQexec(c, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
-        rc = PQresultStatus(res) == PGRES_COMMAND_OK ? 0 : fail(c, "BEGIN", err, err_n);
-        PQclear(res);
     }
-    for (int t = 0; rc == 0 && t < HISTORY_TABLES; t++)
-        rc = read_table(c, (enum history_table)t, &r, err, err_n);
+    *r = (struct reader){.out = out, .each = each, .ctx = ctx};
+    memset(out, 0, sizeof *out);
+    PGconn *c = PQconnectdb(conninfo);
+    int rc = PQstatus(c) == CONNECTION_OK ? read_all(c, r, err, err_n) : fail(c, "PostgreSQL", err, err_n);
     PQfinish(c);
+    free(r);
     return rc;
 }

@@ -158,10 +158,12 @@ static void each_bad_frame_has_its_code(void **state)
             continue;
         }
         person_wait_closed(p);
-        if (b->login == IN)
+        if (b->login == IN) {
+            person_free(p);
             person_join(p, pl, PLAIN, &ann, "other");
-        else
+        } else {
             person_connect(p, pl, PLAIN);
+        }
     }
     person_free(&in);
     person_free(&out);
