@@ -231,12 +231,12 @@ size_t crowd_tell(struct crowd *c, struct deliver *d, struct fx *fx, const struc
     return told;
 }
 
-size_t crowd_queue(const struct crowd *c, struct fx *fx, uint64_t seq, struct slice trace)
+size_t crowd_queue(const struct crowd *c, struct fx *fx, uint64_t seq, bool left, struct slice trace)
 {
     size_t n = 0;
     for (int32_t i = 0; i < c->parts; i++) {
         if (c->absent[i].n)
-            push_offline_group(fx, i, c->conv, seq, c->absent[i].users, c->absent[i].n, trace);
+            push_offline_group(fx, i, c->conv, seq, c->absent[i].users, c->absent[i].n, left, trace);
         n += c->absent[i].n;
     }
     return n;

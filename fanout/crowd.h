@@ -30,7 +30,8 @@ void crowd_spoil(struct crowd *); /* its conversation's members have changed */
 /* One item per slot, to everybody but `except` (may be NULL). Returns how many sessions. */
 size_t crowd_tell(struct crowd *, struct deliver *, struct fx *, const struct deliver_item *,
                   const struct session *except);
-/* im.offline: one record per partition, for those with a device that was not reached. Returns how many users. */
-size_t crowd_queue(const struct crowd *, struct fx *, uint64_t seq, struct slice trace);
+/* im.offline: one record per partition, for those with a device that was not reached; `left`: it is their last number.
+ * Returns how many users. */
+size_t crowd_queue(const struct crowd *, struct fx *, uint64_t seq, bool left, struct slice trace);
 
 #endif

@@ -57,9 +57,10 @@ static bool seated(const struct conv *conv, struct id16 user, uint64_t seq)
 }
 
 /* They see their own going as the last thing. */
-static void add_leaving(struct crowd *c, const struct conv *conv, uint64_t seq, const struct convrec *rec)
+static void gather_leaving(struct crowd *c, const struct conv *conv, uint64_t seq, const struct convrec *rec)
 {
     const uint8_t *users = rec->event.users.p;
+    crowd_begin(c, rec->event.conv);
     if (rec->event.kind == IM__CONV_KIND__CONV_GROUP_LEAVE && !seated(conv, rec->event.user, seq))
         crowd_add(c, rec->event.user, rec->event.device);
     if (rec->event.kind != IM__CONV_KIND__CONV_GROUP_REMOVE)
@@ -72,28 +73,31 @@ static void add_leaving(struct crowd *c, const struct conv *conv, uint64_t seq, 
     }
 }
 
+static void tell_crowd(struct tell *t, struct fx *fx, struct crowd *c, bool left, const struct convrec *rec,
+                       const struct deliver_item *item)
+{
+    tell_count(crowd_tell(c, t->deliver, fx, item, tell_from(t, rec)));
+    tell_count_offline(crowd_queue(c, fx, item->seq, left, rec->trace));
+}
+
 bool tell_group(struct tell *t, struct fx *fx, const struct conv *conv, const struct convrec *rec,
                 const struct conv_outcome *out)
 {
     struct conv_cell missing[CONV_NEEDS_MAX];
+    const struct conv_event *ev = &rec->event;
     struct deliver_item item =
         tell_item(IM__ITEM_KIND__ITEM_POINTED, IM__FRAME_TYPE__CHAT_PUSH, push_chat(fx, conv, rec, out), rec);
-    struct crowd *c = *kept(t, rec->event.conv);
     if (conv_needs_roster(conv, missing))
         return false;
-    item.conv = rec->event.conv;
+    item.conv = ev->conv;
     item.seq = out->seq;
-    if (moves(rec->event.kind)) {
-        if (crowd_fresh(c, rec->event.conv))
+    if (moves(ev->kind)) {
+        struct crowd *c = *kept(t, ev->conv);
+        if (crowd_fresh(c, ev->conv))
             crowd_spoil(c);
-        c = t->once;
-        crowd_begin(c, rec->event.conv);
-        crowd_add_roster(c, conv, out->seq, rec->event.user, rec->event.device);
-        add_leaving(c, conv, out->seq, rec);
-    } else {
-        c = tell_members(t, conv, out->seq, rec);
+        gather_leaving(t->once, conv, out->seq, rec);
+        tell_crowd(t, fx, t->once, true, rec, &item);
     }
-    tell_count(crowd_tell(c, t->deliver, fx, &item, tell_from(t, rec)));
-    tell_count_offline(crowd_queue(c, fx, out->seq, rec->trace));
+    tell_crowd(t, fx, tell_members(t, conv, out->seq, rec), false, rec, &item);
     return true;
 }

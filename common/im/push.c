@@ -125,7 +125,7 @@ static void *room(struct fx *fx, size_t n)
 }
 
 static void absent_send(struct fx *fx, int32_t part, const struct id16 *conv, uint64_t seq,
-                        const struct push_absent *a, size_t n, struct slice trace)
+                        const struct push_absent *a, size_t n, bool left, struct slice trace)
 {
     Im__OffGroup g = IM__OFF_GROUP__INIT;
     Im__OfflineRecord r = IM__OFFLINE_RECORD__INIT;
@@ -147,6 +147,7 @@ static void absent_send(struct fx *fx, int32_t part, const struct id16 *conv, ui
     }
     g.conversation = id_bytes(conv);
     g.seq = seq;
+    g.left = left;
     g.users = (ProtobufCBinaryData){n * ID_SIZE, users};
     r.version = CODEC_VERSION;
     r.trace = codec_bytes(trace);
@@ -156,13 +157,13 @@ static void absent_send(struct fx *fx, int32_t part, const struct id16 *conv, ui
 }
 
 void push_offline_group(struct fx *fx, int32_t part, struct id16 conv, uint64_t seq,
-                        const struct push_absent *a, size_t n, struct slice trace)
+                        const struct push_absent *a, size_t n, bool left, struct slice trace)
 {
     for (size_t at = 0, end; at < n; at = end) {
         end = absent_fit(a, at, n);
         if (end == at)
             end = at + 1; /* one user is always less */
-        absent_send(fx, part, &conv, seq, a + at, end - at, trace);
+        absent_send(fx, part, &conv, seq, a + at, end - at, left, trace);
     }
 }
 

@@ -39,14 +39,14 @@ void push_offline(struct fx *, struct id16 user, const struct push_item *, const
                   size_t n_served, struct slice trace);
 
 /* im.offline partition `part`: an event of a group for every device of each of these users but their `served`.
- * Split when larger than 2 MiB. */
+ * `left`: it was their last one. Split when larger than 2 MiB. */
 struct push_absent {
     struct id16 user;
     const uint32_t *served;
     size_t n_served;
 };
 void push_offline_group(struct fx *, int32_t part, struct id16 conv, uint64_t seq, const struct push_absent *,
-                        size_t n, struct slice trace);
+                        size_t n, bool left, struct slice trace);
 
 /* The value of a record of im.dlq, in the batch's arena. */
 struct slice push_dlq_value(struct fx *, const struct record *, const char *topic, const char *error,
