@@ -32,6 +32,8 @@ void conns_write(struct conns *, uint32_t conn, uint16_t type, uint32_t seq_id, 
                  struct buf *);
 void conns_close(struct conns *, uint32_t conn, enum edge_cut);
 void conns_pause(struct conns *, uint32_t conn, bool paused);
+bool conns_behind(const struct conns *,
+                  uint32_t conn);               /* its socket did not take all of an earlier turn's output */
 void conns_stall(struct conns *, bool stalled); /* read nobody: the producer is full */
 void conns_tick(struct conns *);                /* every 250 ms or so */
 

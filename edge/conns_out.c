@@ -127,6 +127,12 @@ void conns_pause(struct conns *k, uint32_t conn, bool paused)
     conns_dirty(k, s);
 }
 
+bool conns_behind(const struct conns *k, uint32_t conn)
+{
+    const struct sock *s = conns_sock(k, conn);
+    return s && s->flags & (SOCK_WANTS_OUT | SOCK_BEHIND | SOCK_SLOW);
+}
+
 /* ---- the end of a turn ---- */
 static void flush(struct conns *k, struct sock *s)
 {

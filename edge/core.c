@@ -1,5 +1,5 @@
 /* core.c: making the core, its connections, and which verb gets a frame. */
-#include "edge/state.h"
+#include "edge/verbs.h"
 
 #include <stdlib.h>
 
@@ -22,6 +22,9 @@ static void defaults(struct edge_limits *l)
     DEFAULT(burst, 2000);
     DEFAULT(hash_per_address, 32);
     DEFAULT(pulls, 4);
+    DEFAULT(queries, 8);
+    DEFAULT(query_rate, 50);
+    DEFAULT(query_burst, 100);
     DEFAULT(tries, 20);
     DEFAULT(try_every_ms, 1000);
     DEFAULT(login_ms, 10000);
@@ -34,6 +37,10 @@ static void defaults(struct edge_limits *l)
     DEFAULT(token_ms, (int64_t)TOKEN_LIFE_S * 1000);
     if (l->send_window > EDGE_WINDOW_MAX)
         l->send_window = EDGE_WINDOW_MAX;
+    if (l->queries > UINT8_MAX)
+        l->queries = UINT8_MAX;
+    if (l->pulls > UINT8_MAX)
+        l->pulls = UINT8_MAX;
 }
 
 void *edge_must(void *p)
@@ -59,7 +66,11 @@ struct edge_core *edge_core_new(const struct edge_setup *s)
     e->addresses = addresses_new(e->lim.max_conns + 65536, e->lim.try_every_ms);
     e->known = known_new(e->lim.known_users);
     e->delivery = delivery_new(e->lim.unconfirmed);
-    if (!e->arena || !e->wheel || !e->addresses || !e->known || !e->delivery) {
+    e->departed = departed_new(DEPARTED_MAX);
+    e->typing = throttle_new(8192);
+    e->bounce = malloc(sizeof *e->bounce);
+    if (!e->arena || !e->wheel || !e->addresses || !e->known || !e->delivery || !e->departed || !e->typing ||
+        !e->bounce) {
         edge_core_free(e);
         return NULL;
     }
@@ -101,6 +112,9 @@ void edge_core_free(struct edge_core *e)
     known_free(e->known);
     delivery_reset(e->delivery, NULL);
     delivery_free(e->delivery);
+    departed_free(e->departed);
+    throttle_free(e->typing);
+    free(e->bounce);
     offsets_free(e->offsets);
     timer_wheel_free(e->wheel);
     arena_free(e->arena);
@@ -234,6 +248,24 @@ static verb_fn *verb_of(uint16_t type)
         return verb_exists;
     case IM__FRAME_TYPE__SINGLE_CHAT:
         return verb_chat;
+    case IM__FRAME_TYPE__GROUP_CHAT:
+        return verb_group;
+    case IM__FRAME_TYPE__CONV_OP:
+        return verb_op;
+    case IM__FRAME_TYPE__ANNOUNCE:
+        return verb_announce;
+    case IM__FRAME_TYPE__MSG_READ:
+        return verb_read;
+    case IM__FRAME_TYPE__TYPING:
+        return verb_typing;
+    case IM__FRAME_TYPE__TOKEN_REQ:
+        return verb_token;
+    case IM__FRAME_TYPE__REVOKE_REQ:
+        return verb_revoke;
+    case IM__FRAME_TYPE__PROFILE_REQ:
+        return verb_profile;
+    case IM__FRAME_TYPE__PREFS_REQ:
+        return verb_prefs;
     case IM__FRAME_TYPE__PULL_OFFLINE_REQ:
         return verb_pull;
     case IM__FRAME_TYPE__DELIVERY_ACK:
@@ -260,7 +292,8 @@ static void dispatch(struct edge_core *e, struct econn *c, uint16_t type, uint32
             return;
         }
     }
-    if (!ft || !verb) {
+    bool query = ft && ft->flags & FRAME_QUERY;
+    if (!ft || (!verb && !query)) {
         edge_error(e, c, seq_id, IM__CODE__UNKNOWN_TYPE, NULL, 0);
         return;
     }
@@ -274,12 +307,15 @@ static void dispatch(struct edge_core *e, struct econn *c, uint16_t type, uint32
     }
     struct arena_protobuf pb;
     ProtobufCMessage *m = NULL;
-    struct validity v = validate_decode(type, payload, edge_allocator(e, &pb, 16384 + 4 * payload.n), &m);
+    struct validity v = validate_decode(type, payload, edge_allocator(e, &pb, EDGE_BUDGET(payload.n)), &m);
     if (v.code != IM__CODE__OK) {
         edge_error(e, c, seq_id, v.code, v.field, 0);
         return;
     }
-    verb(e, c, seq_id, payload, m);
+    if (query)
+        verb_query(e, c, type, seq_id, payload);
+    else
+        verb(e, c, seq_id, payload, m);
 }
 
 bool edge_core_frame(struct edge_core *e, uint32_t conn, uint16_t type, uint32_t seq_id, struct slice payload)

@@ -59,28 +59,31 @@ struct edge_out {
     void (*commit)(void *ctx, int64_t next);  /* the slot's position; failures end in edge_core_lost() */
     void (*lost)(void *ctx, const char *why); /* the core saw that the slot is somebody else's: give it up */
     void (*ack_us)(void *ctx, int64_t us);    /* a send was acked that long after it was read; may be NULL */
+    bool (*behind)(void *ctx, uint32_t conn); /* has output that its socket did not take; NULL: nobody has */
 };
 
-struct edge_limits {              /* 0: the default in brackets */
-    uint32_t max_conns;           /* [100000] */
-    uint32_t max_frame;           /* [65536] after login, header included; before: 4096 */
-    uint32_t conns_per_address;   /* [4096] */
-    uint32_t unconfirmed;         /* [4096] pushes held per connection */
-    uint32_t window;              /* [65536] delivery records open at once; a power of two */
-    uint32_t known_users;         /* [65536] cached */
-    uint32_t send_window;         /* [64] unresolved sends, at most 64 */
-    uint32_t rate, burst;         /* [1000, 2000] requests per second and connection */
-    uint32_t hash_per_address;    /* [32] passwords of one address being hashed, or waiting for it */
-    uint32_t pulls;               /* [4] pages of one connection on their way */
-    uint32_t tries, try_every_ms; /* [20, 1000] wrong passwords per address at once, one more every … */
-    int64_t login_ms;             /* [10000] to log in, absolute */
-    int64_t heartbeat_ms;         /* [30000]; idle close after three */
-    int64_t confirm_ms;           /* [30000] the oldest unconfirmed push */
-    int64_t lookup_ms;            /* [2000] then a recipient is taken on trust */
-    int64_t cursor_ms;            /* [10000] */
-    int64_t commit_ms;            /* [1000] */
-    int64_t recommit_ms;          /* [1 day] also without progress */
-    int64_t token_ms;             /* [30 days] */
+struct edge_limits {                  /* 0: the default in brackets */
+    uint32_t max_conns;               /* [100000] */
+    uint32_t max_frame;               /* [65536] after login, header included; before: 4096 */
+    uint32_t conns_per_address;       /* [4096] */
+    uint32_t unconfirmed;             /* [4096] pushes held per connection */
+    uint32_t window;                  /* [65536] delivery records open at once; a power of two */
+    uint32_t known_users;             /* [65536] cached */
+    uint32_t send_window;             /* [64] unresolved sends, at most 64 */
+    uint32_t rate, burst;             /* [1000, 2000] requests per second and connection */
+    uint32_t hash_per_address;        /* [32] passwords of one address being hashed, or waiting for it */
+    uint32_t pulls;                   /* [4] pages of one connection on their way */
+    uint32_t queries;                 /* [8] questions of one connection not answered, at most 255 */
+    uint32_t query_rate, query_burst; /* [50, 100] questions per second and connection */
+    uint32_t tries, try_every_ms;     /* [20, 1000] wrong passwords per address at once, one more every … */
+    int64_t login_ms;                 /* [10000] to log in, absolute */
+    int64_t heartbeat_ms;             /* [30000]; idle close after three */
+    int64_t confirm_ms;               /* [30000] the oldest unconfirmed push */
+    int64_t lookup_ms;                /* [2000] then a recipient is taken on trust */
+    int64_t cursor_ms;                /* [10000] */
+    int64_t commit_ms;                /* [1000] */
+    int64_t recommit_ms;              /* [1 day] also without progress */
+    int64_t token_ms;                 /* [30 days] */
 };
 
 struct edge_setup {
@@ -134,6 +137,7 @@ struct edge_stats {
     uint32_t connections, sessions, unconfirmed, in_flight, outbox;
     uint64_t accepted, frames[128], errors, acks, pushes, late, bounced, cuts[EDGE_CUTS];
     uint64_t lookups, logins, login_failures, registers, cursors, bad_records;
+    uint64_t queries, signals, signals_dropped, nameless; /* nameless: late, and nobody knows whose */
 };
 const struct edge_stats *edge_core_stats(const struct edge_core *);
 

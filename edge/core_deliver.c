@@ -3,7 +3,7 @@
  * An item goes to a session only when the handle, and where the record names them the user and login, are this
  * connection's. A message for anybody else is handed back through im.offline under the session it was meant for;
  * everything else that comes late is dropped. */
-#include "edge/state.h"
+#include "edge/verbs.h"
 
 #include <errno.h>
 
@@ -27,56 +27,109 @@ static struct id16 user_at(const Im__DeliverItem *it, size_t i)
     return id;
 }
 
+/* The session that recipient i was, from the record or from memory. */
+static bool recall(const struct arrival *a, const Im__DeliverItem *it, size_t i, struct session *s)
+{
+    struct edge_core *e = a->e;
+    *s = (struct session){.slot = e->slot, .epoch = a->epoch, .handle = it->handles[i]};
+    if (detailed(it)) {
+        s->user = user_at(it, i);
+        s->device = it->devices[i];
+        s->login_offset = it->logins[i];
+        return true;
+    }
+    const struct departed_one *d = a->ours ? departed_get(e->departed, s->handle) : NULL;
+    if (!d)
+        return false;
+    s->user = d->user;
+    s->device = d->device;
+    s->login_offset = d->login_offset;
+    return true;
+}
+
 static void late(const struct arrival *a, const Im__DeliverItem *it, size_t i)
 {
     struct edge_core *e = a->e;
+    struct session s;
     e->stats.late++;
-    if (it->kind != IM__ITEM_KIND__ITEM_MESSAGE)
+    if (!ditem_owed(it->kind))
         return;
-    if (!detailed(it)) { /* nobody knows whose it was; history has it */
-        e->stats.bad_records++;
+    if (!recall(a, it, i, &s)) { /* nobody knows whose it was; history has it */
+        e->stats.nameless++;
         return;
     }
-    struct edge_bounce *b = edge_must(arena_alloc(e->arena, sizeof *b));
-    b->n = b->bytes = 0;
-    b->session = (struct session){.user = user_at(it, i),
-                                  .device = it->devices[i],
-                                  .slot = e->slot,
-                                  .epoch = a->epoch,
-                                  .handle = it->handles[i],
-                                  .login_offset = it->logins[i]};
-    edge_bounce_add(e, b, a->t, codec_id(it->conversation), it->seq, codec_slice(it->payload));
+    bool pointed = it->kind == IM__ITEM_KIND__ITEM_POINTED;
+    struct edge_bounce *b = edge_bounce_begin(e, &s);
+    edge_bounce_add(e, b, a->t, codec_id(it->conversation), it->seq,
+                    pointed ? slice_of(NULL, 0) : codec_slice(it->payload));
     edge_bounce_end(e, b);
 }
 
+/* False: at its caps, and cut. */
+static bool push_to(const struct arrival *a, const Im__DeliverItem *it, struct econn *c, struct buf *item)
+{
+    struct edge_core *e = a->e;
+    uint32_t n = delivery_push(e->delivery, &c->d, a->t, item, e->now_ms);
+    if (!n) {
+        edge_kicked(e, c, IM__CODE__SLOW_READER);
+        edge_close(e, c, EDGE_CUT_SLOW);
+        return false;
+    }
+    if (it->frame_type == IM__FRAME_TYPE__MSG_ACK)
+        edge_send_outcome(e, c, codec_slice(it->payload));
+    e->stats.pushes++;
+    const struct ditem *d = ditem_of(item);
+    e->out->write(e->ctx, c->index, (uint16_t)it->frame_type, n, slice_of(d->payload, d->n), item);
+    return true;
+}
+
+/* Of no use later: to whoever can take it now. */
+static bool signal_to(const struct arrival *a, const Im__DeliverItem *it, struct econn *c, struct buf *item)
+{
+    struct edge_core *e = a->e;
+    const struct ditem *d = ditem_of(item);
+    if (e->out->behind && e->out->behind(e->ctx, c->index)) {
+        e->stats.signals_dropped++;
+        return true;
+    }
+    e->stats.signals++;
+    e->out->write(e->ctx, c->index, (uint16_t)it->frame_type, 0, slice_of(d->payload, d->n), item);
+    return true;
+}
+
+typedef bool to_fn(const struct arrival *, const Im__DeliverItem *, struct econn *, struct buf *);
+
+struct all { /* an item for every session */
+    const struct arrival *a;
+    const Im__DeliverItem *it;
+    to_fn *to;
+    struct buf *item;
+};
+
+static void to_session(struct edge_core *e, struct econn *c, void *arg)
+{
+    (void)e;
+    const struct all *all = arg;
+    if (c->state == C_SESSION)
+        all->to(all->a, all->it, c, all->item);
+}
+
+/* The payload is copied once, whatever the number of recipients; each costs its entry in what is unconfirmed. */
 static void push(const struct arrival *a, const Im__DeliverItem *it)
 {
     struct edge_core *e = a->e;
     bool known = detailed(it);
-    struct buf *item = NULL;
+    to_fn *to = it->kind == IM__ITEM_KIND__ITEM_SIGNAL ? signal_to : push_to;
+    struct buf *item =
+        edge_must(ditem_new(it->kind, codec_id(it->conversation), it->seq, codec_slice(it->payload)));
+    if (it->all && a->ours)
+        edge_conn_each(e, to_session, &(struct all){a, it, to, item});
     for (size_t i = 0; i < it->n_handles; i++) {
         struct econn *c = a->ours ? edge_by_handle(e, it->handles[i]) : NULL;
         bool mine = c && c->state == C_SESSION &&
                     (!known || (id_eq(user_at(it, i), c->user) && it->logins[i] == c->login_offset));
-        if (!mine) {
+        if (!mine || !to(a, it, c, item)) /* one at its caps goes the way of what it did not confirm */
             late(a, it, i);
-            continue;
-        }
-        if (!item)
-            item =
-                edge_must(ditem_new(it->kind, codec_id(it->conversation), it->seq, codec_slice(it->payload)));
-        uint32_t n = delivery_push(e->delivery, &c->d, a->t, item, e->now_ms);
-        if (!n) { /* the caps: this one goes the way of what it did not confirm */
-            edge_kicked(e, c, IM__CODE__SLOW_READER);
-            edge_close(e, c, EDGE_CUT_SLOW);
-            late(a, it, i);
-            continue;
-        }
-        if (it->frame_type == IM__FRAME_TYPE__MSG_ACK)
-            verb_chat_outcome(e, c, codec_slice(it->payload));
-        e->stats.pushes++;
-        const struct ditem *d = ditem_of(item);
-        e->out->write(e->ctx, c->index, (uint16_t)it->frame_type, n, slice_of(d->payload, d->n), item);
     }
     buf_unref(item);
 }
@@ -95,11 +148,15 @@ static void on_lookup(struct edge_core *e, struct econn *c, const Im__DeliverIte
     case IM__FRAME_TYPE__LOGIN_REQ:
         verb_login_lookup(e, c, r);
         break;
-    case IM__FRAME_TYPE__SINGLE_CHAT:
-        verb_chat_lookup(e, c, r);
+    case IM__FRAME_TYPE__ACCOUNT_EXISTS_REQ:
+        verb_exists_lookup(e, c, r);
+        break;
+    case IM__FRAME_TYPE__TOKEN_REQ:
+        verb_token_lookup(e, c, r);
         break;
     default:
-        verb_exists_lookup(e, c, r);
+        if (edge_is_send(c->pend->type))
+            edge_send_lookup(e, c, r);
     }
 }
 
@@ -109,6 +166,12 @@ static void on_verdict(struct edge_core *e, struct econn *c, const Im__DeliverIt
     Im__LoginVerdict *v;
     if (codec_verdict(edge_allocator(e, &pb, 16384), codec_slice(it->payload), &v)) {
         e->stats.bad_records++;
+        return;
+    }
+    if (c->state == C_SESSION) { /* all tokens were revoked but its next one */
+        if (id_eq(codec_id(v->user), c->user) && v->login_offset == c->login_offset &&
+            v->token_generation > c->generation)
+            c->generation = v->token_generation;
         return;
     }
     /* A repeated verdict may be of an earlier attempt on the same connection. */
@@ -123,8 +186,11 @@ static void on_reply(struct edge_core *e, struct econn *c, const Im__DeliverItem
     if (c->state == C_CLOSING)
         return;
     e->out->write(e->ctx, c->index, (uint16_t)it->frame_type, it->seq_id, codec_slice(it->payload), NULL);
+    const struct frame_type *asked = it->frame_type ? frame_type((uint16_t)(it->frame_type - 1)) : NULL;
     if (it->frame_type == IM__FRAME_TYPE__PULL_OFFLINE_RSP)
         verb_pull_over(c);
+    else if (asked && asked->flags & FRAME_QUERY)
+        verb_query_over(c);
     if (c->pend && c->pend->stage == P_REPLY && c->pend->seq_id == it->seq_id)
         edge_pend_free(e, c);
 }
@@ -193,10 +259,12 @@ void edge_core_deliver(struct edge_core *e, int64_t offset, struct slice value)
         a.epoch = r->epoch;
         for (size_t i = 0; i < r->n_items; i++) {
             const Im__DeliverItem *it = r->items[i];
-            if (it->kind == IM__ITEM_KIND__ITEM_MESSAGE || it->kind == IM__ITEM_KIND__ITEM_EVENT)
-                push(&a, it);
-            else
+            bool single = it->kind == IM__ITEM_KIND__ITEM_REPLY || it->kind == IM__ITEM_KIND__ITEM_LOOKUP ||
+                          it->kind == IM__ITEM_KIND__ITEM_LOGIN || it->kind == IM__ITEM_KIND__ITEM_KICK;
+            if (single)
                 direct(&a, it);
+            else
+                push(&a, it);
         }
     }
     offsets_drop(e->offsets, a.t);

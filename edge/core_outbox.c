@@ -122,6 +122,14 @@ void edge_outbox_free(struct edge_core *e)
 }
 
 /* ---- bounces ---- */
+struct edge_bounce *edge_bounce_begin(struct edge_core *e, const struct session *s)
+{
+    struct edge_bounce *b = e->bounce;
+    b->session = *s;
+    b->n = b->bytes = 0;
+    return b;
+}
+
 void edge_bounce_end(struct edge_core *e, struct edge_bounce *b)
 {
     if (!b->n)
@@ -153,7 +161,8 @@ void edge_bounce_add(struct edge_core *e, struct edge_bounce *b, ticket t, struc
     im__queue_item__init(q);
     q->conversation = codec_bytes(slice_id(id));
     q->seq = seq;
-    q->payload = codec_bytes(slice_of(edge_must(arena_copy(e->arena, payload.p, payload.n)), payload.n));
+    if (payload.n)
+        q->payload = codec_bytes(slice_of(edge_must(arena_copy(e->arena, payload.p, payload.n)), payload.n));
     offsets_hold(e->offsets, t); /* goes with the record */
     b->items[b->n] = q;
     b->tickets[b->n++] = t;

@@ -1,5 +1,5 @@
 /* core_produce.c: requests into im.inbound, and what becomes of them. */
-#include "edge/state.h"
+#include "edge/verbs.h"
 
 #include <stdlib.h>
 
@@ -49,19 +49,23 @@ void edge_inbound(struct edge_core *e, const struct econn *c, bool with_user, ui
     in->edge_time_us = e->wall_us;
 }
 
-bool edge_produce(struct edge_core *e, struct econn *c, struct id16 key, const Im__Inbound *in,
-                  struct flight *about)
+bool edge_produce(struct edge_core *e, struct econn *c, uint16_t topic, struct id16 key,
+                  const ProtobufCMessage *m, struct flight *about)
 {
-    size_t n = im__inbound__get_packed_size(in);
+    size_t n = protobuf_c_message_get_packed_size(m);
     uint8_t *p = arena_alloc(e->arena, n);
-    struct flight *f = p ? flight_new(e) : NULL;
+    if (!p)
+        return false;
+    protobuf_c_message_pack(m, p);
+    if (!about)
+        return e->out->produce(e->ctx, topic, slice_id(&key), slice_id(&key), slice_of(p, n), 0);
+    struct flight *f = flight_new(e);
     if (!f)
         return false;
-    im__inbound__pack(in, p);
     about->handle = c->handle;
     about->read_us = e->now_us;
     *f = *about;
-    if (!e->out->produce(e->ctx, T_INBOUND, slice_id(&key), slice_id(&key), slice_of(p, n),
+    if (!e->out->produce(e->ctx, topic, slice_id(&key), slice_id(&key), slice_of(p, n),
                          (uint64_t)(f - e->flights) + 1)) {
         flight_free(e, f);
         return false;
@@ -79,7 +83,8 @@ bool edge_lookup(struct edge_core *e, struct econn *c, struct id16 target, bool 
     struct session me;
     edge_inbound(e, c, false, c->pend->seq_id, &in, &pb, &me);
     look.want_verifier = verifier;
-    look.purpose = c->pend->purpose;
+    look.purpose = c->pend->purpose =
+        ++e->next_purpose; /* a late answer to an earlier question is none to this */
     in.body_case = IM__INBOUND__BODY_LOOKUP;
     in.lookup = &look;
     c->pend->target = target;
@@ -87,7 +92,37 @@ bool edge_lookup(struct edge_core *e, struct econn *c, struct id16 target, bool 
     e->stats.lookups++;
     /* Not answered in time or not written: the same to the one who asked. */
     struct flight about = {.type = IM__FRAME_TYPE__ACCOUNT_EXISTS_REQ, .seq_id = c->pend->seq_id};
-    return edge_produce(e, c, target, &in, &about);
+    return edge_produce(e, c, T_INBOUND, target, &in.base, &about);
+}
+
+bool edge_request(struct edge_core *e, struct econn *c, uint16_t type, uint32_t seq_id, Im__Inbound *in)
+{
+    Im__Session pb;
+    struct session me;
+    struct flight about = {.type = type, .seq_id = seq_id};
+    edge_inbound(e, c, true, seq_id, in, &pb, &me);
+    if (!e->busy && edge_produce(e, c, T_INBOUND, c->user, &in->base, &about))
+        return true;
+    edge_error(e, c, seq_id, IM__CODE__BUSY, NULL, 1000);
+    return false;
+}
+
+bool edge_where(struct edge_core *e, struct econn *c, uint32_t seq_id, ProtobufCBinaryData conversation,
+                const char *with, struct id16 *conv)
+{
+    char login[LOGIN_MAX + 1];
+    if (!with[0]) {
+        *conv = codec_id(conversation);
+        return true;
+    }
+    if (login_normalise(with, strlen(with), login) == 0) {
+        struct id16 other = id_user(login);
+        *conv = id_direct(c->user, other);
+        if (!id_eq(other, c->user))
+            return true;
+    }
+    edge_error(e, c, seq_id, IM__CODE__BAD_FIELD, "with", 0);
+    return false;
 }
 
 /* A request of which nobody knows whether it was taken, or which certainly was not. */
@@ -100,16 +135,20 @@ static void failed(struct edge_core *e, struct econn *c, const struct flight *f,
             edge_pend_free(e, c);
         }
         break;
-    case IM__FRAME_TYPE__PULL_OFFLINE_REQ: /* repeating does no harm */
-        verb_pull_over(c);
-        edge_error(e, c, f->seq_id, IM__CODE__INTERNAL, NULL, 1000);
-        break;
-    default: /* register, login */
+    case IM__FRAME_TYPE__REGISTER_REQ:
+    case IM__FRAME_TYPE__LOGIN_REQ:
         edge_error(e, c, f->seq_id, IM__CODE__INTERNAL, NULL, 1000);
         if (sent == SENT_UNKNOWN || c->state == C_LOGIN)
             edge_close(e, c, EDGE_CUT_LOG);
         else
             edge_pend_free(e, c);
+        break;
+    default: /* repeating does no harm */
+        if (f->type == IM__FRAME_TYPE__PULL_OFFLINE_REQ)
+            verb_pull_over(c);
+        else if (frame_type(f->type)->flags & FRAME_QUERY)
+            verb_query_over(c);
+        edge_error(e, c, f->seq_id, IM__CODE__INTERNAL, NULL, 1000);
     }
 }
 
@@ -128,8 +167,8 @@ void edge_core_sent(struct edge_core *e, uint64_t tag, enum sent sent, int64_t o
     if (!c)
         return;
     c->flying--;
-    if (f.type == IM__FRAME_TYPE__SINGLE_CHAT)
-        verb_chat_sent(e, c, &f, sent);
+    if (edge_is_send(f.type))
+        edge_send_reported(e, c, &f, sent);
     else if (sent != SENT_OK)
         failed(e, c, &f, sent);
     else if (f.type == IM__FRAME_TYPE__LOGIN_REQ && c->pend && c->pend->stage == P_VERDICT)

@@ -68,16 +68,13 @@ void edge_cursors_flush(struct edge_core *e, struct econn *c)
     c->cursor_ms = edge_ms32(e);
 }
 
-struct cut {
-    struct edge_core *e;
-    struct edge_bounce b;
-};
-
+/* What is owed and not confirmed is handed back: a message as it is, a pointer as a pointer. */
 static void cut_item(void *ctx, ticket t, const struct ditem *it)
 {
-    struct cut *cut = ctx;
-    if (it->kind == IM__ITEM_KIND__ITEM_MESSAGE)
-        edge_bounce_add(cut->e, &cut->b, t, it->conv, it->seq, slice_of(it->payload, it->n));
+    struct edge_core *e = ctx;
+    if (ditem_owed(it->kind))
+        edge_bounce_add(e, e->bounce, t, it->conv, it->seq,
+                        slice_of(it->payload, it->kind == IM__ITEM_KIND__ITEM_POINTED ? 0 : it->n));
 }
 
 static void write_end(struct edge_core *e, struct econn *c, enum edge_cut why)
@@ -103,15 +100,16 @@ void edge_close(struct edge_core *e, struct econn *c, enum edge_cut why)
     if (c->state == C_CLOSING)
         return;
     bool owed = c->state == C_SESSION || c->state == C_LOGIN, mine = why != EDGE_CUT_LEASE;
-    if (c->state == C_SESSION)
+    if (c->state == C_SESSION) {
         e->stats.sessions--;
+        departed_add(e->departed, &(struct departed_one){c->user, c->login_offset, c->device, c->handle});
+    }
     if (mine && delivery_count(&c->d)) {
-        struct cut *cut = edge_must(arena_alloc(e->arena, sizeof *cut));
-        cut->e = e;
-        cut->b.n = cut->b.bytes = 0;
-        edge_me(e, c, &cut->b.session);
-        delivery_cut(e->delivery, &c->d, cut_item, cut);
-        edge_bounce_end(e, &cut->b);
+        struct session me;
+        edge_me(e, c, &me);
+        struct edge_bounce *b = edge_bounce_begin(e, &me);
+        delivery_cut(e->delivery, &c->d, cut_item, e);
+        edge_bounce_end(e, b);
     } else {
         delivery_cut(e->delivery, &c->d, NULL, NULL);
     }

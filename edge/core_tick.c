@@ -1,5 +1,5 @@
 /* core_tick.c: time, the slot, and leaving. */
-#include "edge/state.h"
+#include "edge/verbs.h"
 
 #include <stdlib.h>
 
@@ -35,13 +35,17 @@ void edge_arm(struct edge_core *e, struct econn *c)
 static void pend_late(struct edge_core *e, struct econn *c)
 {
     switch (c->pend->type) {
-    case IM__FRAME_TYPE__SINGLE_CHAT:
-        verb_chat_lookup(e, c, NULL);
-        break;
     case IM__FRAME_TYPE__ACCOUNT_EXISTS_REQ:
         verb_exists_lookup(e, c, NULL);
         break;
+    case IM__FRAME_TYPE__TOKEN_REQ:
+        verb_token_lookup(e, c, NULL);
+        break;
     default:
+        if (edge_is_send(c->pend->type)) {
+            edge_send_lookup(e, c, NULL);
+            break;
+        }
         c->pend->until_ms = INT64_MAX; /* the login deadline ends it */
     }
 }
@@ -215,6 +219,7 @@ void edge_core_lost(struct edge_core *e)
     edge_conn_each(e, drop, NULL);
     edge_outbox_forget(e);
     delivery_reset(e->delivery, NULL);
+    departed_clear(e->departed);
     offsets_free(e->offsets);
     e->offsets = NULL;
     e->claimed = false;

@@ -9,13 +9,14 @@
 #include "common/base/buf.h"
 #include "common/base/offsets.h"
 #include "common/im/ids.h"
+#include "proto/record.pb-c.h"
 
 #define DELIVERY_BYTES (16u << 20) /* payload held for one connection at most */
 
 struct ditem { /* lies in a buf's data: one per item of a record, shared by all its recipients */
     struct id16 conv;
     uint64_t seq;
-    uint32_t kind; /* ItemKind: ITEM_MESSAGE is bounced, ITEM_EVENT is not */
+    uint32_t kind; /* ItemKind */
     uint32_t n;
     uint8_t payload[];
 };
@@ -24,7 +25,6 @@ struct dconn { /* in the connection; all zero at first */
     uint32_t head, tail;
     uint32_t sent, confirmed; /* delivery numbers */
     uint32_t bytes;
-    uint32_t spare;
 };
 
 struct delivery;
@@ -38,6 +38,12 @@ struct buf *ditem_new(uint32_t kind, struct id16 conv, uint64_t seq,
 static inline const struct ditem *ditem_of(const struct buf *b)
 {
     return (const struct ditem *)(const void *)b->data;
+}
+
+/* What must not get lost: handed back when it was not confirmed. The rest a client can ask for again. */
+static inline bool ditem_owed(uint32_t kind)
+{
+    return kind == IM__ITEM_KIND__ITEM_MESSAGE || kind == IM__ITEM_KIND__ITEM_POINTED;
 }
 
 /* The push's number; 0: at a cap, cut the connection (nothing was changed). Holds the ticket, references the buf. */

@@ -115,6 +115,7 @@ static void topics_ready(void *ctx)
     struct edge *e = ctx;
     size_t n = 0;
     e->outputs[n++] = T_INBOUND;
+    e->outputs[n++] = T_QUERY;
     e->outputs[n++] = T_OFFLINE;
     e->outputs[n++] = T_CURSOR;
     e->outputs[n++] = T_LEASE;

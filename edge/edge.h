@@ -29,7 +29,7 @@ struct edge {
     struct timer tick;
     struct edge_send *free_sends, *failed; /* failed: refused for good, to be reported in the hook */
     struct edge_send *chunks;
-    uint16_t outputs[TOPICS_SLOTS_MAX + 4];
+    uint16_t outputs[TOPICS_SLOTS_MAX + 5];
     int64_t wall_us;  /* wall clock minus the loop's */
     const char *lost; /* the core found the slot lost; told in the hook */
     bool stalled, slot_up, going;

@@ -164,6 +164,11 @@ static void lost(void *ctx, const char *why)
     loop_again(e->run->loop);
 }
 
+static bool behind(void *ctx, uint32_t conn)
+{
+    return conns_behind(((struct edge *)ctx)->conns, conn);
+}
+
 static void ack_us(void *ctx, int64_t us)
 {
     (void)ctx;
@@ -179,4 +184,5 @@ const struct edge_out edge_orders = {
     .commit = commit,
     .lost = lost,
     .ack_us = ack_us,
+    .behind = behind,
 };

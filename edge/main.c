@@ -1,7 +1,7 @@
 /* parley-edge: clients' connections.
  *
  * reads    im.deliver.<slot> of the slot it holds (group parley-slot-<slot>); im.lease as a view
- * writes   im.inbound (requests, sends, ends), im.offline (bounces), im.cursor, im.lease (WANT, CLAIM, RELEASE)
+ * writes   im.inbound (requests, sends, ends), im.query (questions), im.offline (bounces), im.cursor, im.lease (WANT, CLAIM, RELEASE)
  * keeps    nothing that a crash would lose
  * commits  up to the first delivery record that a client has neither confirmed nor been cut for */
 #include "edge/edge.h"

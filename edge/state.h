@@ -18,11 +18,14 @@
 #include "edge/core.h"
 #include "edge/cursors.h"
 #include "edge/delivery.h"
+#include "edge/departed.h"
 #include "edge/handles.h"
 #include "edge/known.h"
+#include "edge/throttle.h"
 
-#define EDGE_CHUNK      256 /* connections allocated at once */
-#define EDGE_WINDOW_MAX 64  /* unresolved sends */
+#define EDGE_BUDGET(n)  (16384 + 4 * (size_t)(n)) /* memory for a request of n bytes */
+#define EDGE_CHUNK      256                       /* connections allocated at once */
+#define EDGE_WINDOW_MAX 64                        /* unresolved sends */
 #define EDGE_OUTBOX_MAX \
     65536                 /* records that wait to be handed back: then no more delivery records are taken */
 #define EDGE_BOUNCE_N 512 /* items and … */
@@ -40,6 +43,7 @@ struct pend { /* a request that waits; wiped when freed, since it may hold a pas
     int64_t login_at; /* offset of the Inbound.login; -1: not reported yet */
     int64_t until_ms; /* INT64_MAX: the login deadline is enough */
     struct id16 target;
+    uint32_t at; /* a send: which of those it names is looked up */
     char login[LOGIN_MAX + 1];
     struct buf *frame; /* the request's payload */
 };
@@ -53,21 +57,30 @@ struct sends { /* client_seqs without outcome */
 struct econn {
     struct timer timer;
     struct dconn d;
+    uint32_t handle;
     struct id16 user;
     uint64_t login_offset, address;
+    uint64_t generation; /* of the tokens it may be given */
     struct pend *pend;
     struct sends *sends;
     struct edge_cursors *cursors;
-    struct ratelimit rate;
-    uint32_t handle, device;
+    struct ratelimit rate, query;
+    uint32_t device;
     uint32_t index; /* the connection's number; next free one while free */
-    uint32_t opened_ms, heard_ms, cursor_ms;
-    uint32_t pull_ms; /* the last one */
-    uint16_t flying;  /* produced, not reported */
-    uint16_t pulls;   /* pages asked for that have not come */
+    uint32_t heard_ms, cursor_ms;
+    union {
+        uint32_t opened_ms; /* before the session: for its deadline */
+        uint32_t pull_ms;   /* in it: the last one */
+    };
+    uint32_t query_ms; /* the last one */
+    uint16_t flying;   /* produced, not reported */
+    uint8_t pulls;     /* pages asked for that have not come */
+    uint8_t queries;   /* questions that are not answered */
     uint8_t state;
     bool paused;
 };
+/* Beside its socket's 72 bytes and its handle's entry: an idle connection costs no more than 256. */
+_Static_assert(sizeof(struct econn) <= 160, "connections are many: keep them small");
 
 struct flight { /* a produced request whose report is awaited */
     struct id16 msg_id, conv;
@@ -77,9 +90,6 @@ struct flight { /* a produced request whose report is awaited */
     uint32_t next;
     uint16_t type; /* frame type; 0: free */
 };
-
-struct outrec;
-struct hashing;
 
 struct edge_core {
     struct edge_limits lim;
@@ -105,6 +115,9 @@ struct edge_core {
     struct addresses *addresses;
     struct known *known;
     struct delivery *delivery;
+    struct departed *departed;
+    struct throttle *typing;
+    struct edge_bounce *bounce; /* scratch */
     struct sends *free_sends;
     struct hashing *hashing;
     struct flight *flights;
@@ -143,11 +156,18 @@ void edge_cursors_flush(struct edge_core *, struct econn *);
 void edge_me(const struct edge_core *, const struct econn *, struct session *); /* user zero before login */
 
 /* core_produce.c: records to the log */
-/* Packs and produces; the report comes to verb_*_sent by `type`. False: queue full, nothing taken. */
-bool edge_produce(struct edge_core *, struct econn *, struct id16 key, const Im__Inbound *,
-                  struct flight *about);
+/* Packs and produces; the report comes to verb_*_sent by `about->type`. False: queue full, nothing taken. about NULL: no
+ * report wanted. */
+bool edge_produce(struct edge_core *, struct econn *, uint16_t topic, struct id16 key,
+                  const ProtobufCMessage *, struct flight *about);
+/* Fills in what all records of im.inbound have. */
 void edge_inbound(struct edge_core *, const struct econn *, bool with_user, uint32_t seq_id, Im__Inbound *,
                   Im__Session *, struct session *);
+/* The session's request to its router, answered by an ITEM_REPLY or not at all. False: told the client BUSY. */
+bool edge_request(struct edge_core *, struct econn *, uint16_t type, uint32_t seq_id, Im__Inbound *);
+/* A conversation by its id, or the direct one with `with`. False: told the client what is wrong. */
+bool edge_where(struct edge_core *, struct econn *, uint32_t seq_id, ProtobufCBinaryData conversation,
+                const char *with, struct id16 *conv);
 bool edge_lookup(struct edge_core *, struct econn *, struct id16 target, bool verifier); /* for conn's pend */
 
 /* core_hash.c: passwords in the pool, so many per address and no more, also when their connections are long gone. */
@@ -164,30 +184,17 @@ void edge_outbox_sent(struct edge_core *, uint64_t tag, enum sent);
 void edge_outbox_run(struct edge_core *);
 void edge_outbox_forget(struct edge_core *); /* the slot is lost, and the tickets' window with it */
 void edge_outbox_free(struct edge_core *);
-struct edge_bounce { /* a bounce record being gathered; in the arena, session set, the rest zero */
+struct edge_bounce { /* a bounce record being gathered */
     struct session session;
     Im__QueueItem *items[EDGE_BOUNCE_N];
     ticket tickets[EDGE_BOUNCE_N];
     size_t n, bytes;
 };
+/* The core's one; begin … end, never two at a time. */
+struct edge_bounce *edge_bounce_begin(struct edge_core *, const struct session *);
+/* payload.n == 0: only a pointer; what it points to is in history. */
 void edge_bounce_add(struct edge_core *, struct edge_bounce *, ticket, struct id16 conv, uint64_t seq,
                      struct slice payload);
 void edge_bounce_end(struct edge_core *, struct edge_bounce *);
-
-/* verb_*.c: `payload` is the frame's. They answer, produce or make a pend. */
-typedef void verb_fn(struct edge_core *, struct econn *, uint32_t seq_id, struct slice payload,
-                     ProtobufCMessage *);
-verb_fn verb_register, verb_login, verb_exists, verb_chat, verb_pull, verb_ack, verb_heartbeat, verb_logout;
-/* The answer to the pend's question; NULL: it did not come in time. */
-void verb_login_lookup(struct edge_core *, struct econn *, const Im__LookupReply *);
-void verb_exists_lookup(struct edge_core *, struct econn *, const Im__LookupReply *);
-void verb_chat_lookup(struct edge_core *, struct econn *, const Im__LookupReply *);
-void verb_register_job(struct edge_core *, struct econn *, bool ok, struct slice sealed);
-void verb_login_job(struct edge_core *, struct econn *, bool ok);
-void verb_login_verdict(struct edge_core *, struct econn *, const Im__LoginVerdict *);
-void verb_chat_sent(struct edge_core *, struct econn *, const struct flight *,
-                    enum sent);      /* econn NULL: gone */
-void verb_pull_over(struct econn *); /* a page came, or never will */
-void verb_chat_outcome(struct edge_core *, struct econn *, struct slice msg_ack);
 
 #endif

@@ -28,6 +28,10 @@ METRIC_COUNTER(logins, "parley_edge_logins_total", "Logins.", "result");
 METRIC_COUNTER(registers, "parley_edge_registers_total", "Registrations asked for.");
 METRIC_COUNTER(cursors, "parley_edge_cursors_total", "Cursors written.");
 METRIC_COUNTER(bad, "parley_edge_bad_records_total", "Delivery records or items that could not be used.");
+METRIC_COUNTER(nameless, "parley_edge_nameless_total",
+               "Late messages for many of which nobody knows any more whose they were; they are in history.");
+METRIC_COUNTER(queries, "parley_edge_queries_total", "Questions passed on to the query process.");
+METRIC_COUNTER(signals, "parley_edge_signals_total", "Typing and the like, by what became of it.", "result");
 METRIC_COUNTER(bytes_in, "parley_edge_bytes_in_total", "Bytes from clients.");
 METRIC_COUNTER(bytes_out, "parley_edge_bytes_out_total", "Bytes to clients.");
 METRIC_HISTOGRAM(ack_time, "parley_edge_ack_seconds", "From frame read to ack queued.", 1e-6);
@@ -50,7 +54,7 @@ static void set(struct metric *m, uint64_t v)
 
 static void export_labelled(const struct edge_stats *s)
 {
-    static struct metric *by_type[ARRAY_LEN(s->frames)], *by_cut[EDGE_CUTS], *ok, *failed;
+    static struct metric *by_type[ARRAY_LEN(s->frames)], *by_cut[EDGE_CUTS], *ok, *failed, *told, *dropped;
     for (uint16_t t = 0; t < ARRAY_LEN(by_type); t++) {
         if (!s->frames[t])
             continue;
@@ -66,9 +70,13 @@ static void export_labelled(const struct edge_stats *s)
     if (!ok) {
         ok = metric_with(&logins, "ok");
         failed = metric_with(&logins, "failed");
+        told = metric_with(&signals, "written");
+        dropped = metric_with(&signals, "dropped");
     }
     set(ok, s->logins);
     set(failed, s->login_failures);
+    set(told, s->signals);
+    set(dropped, s->signals_dropped);
 }
 
 void edge_export(struct edge *e)
@@ -97,6 +105,8 @@ void edge_export(struct edge *e)
     set(&registers, s->registers);
     set(&cursors, s->cursors);
     set(&bad, s->bad_records);
+    set(&nameless, s->nameless);
+    set(&queries, s->queries);
     set(&bytes_in, c.bytes_in);
     set(&bytes_out, c.bytes_out);
     export_labelled(s);

@@ -1,5 +1,5 @@
 /* verb_ack.c: DELIVERY_ACK: what the client has safely, by delivery number and by conversation. Not answered. */
-#include "edge/state.h"
+#include "edge/verbs.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* verb_exists.c: ACCOUNT_EXISTS_REQ: from the cache, else from the account's router. */
-#include "edge/state.h"
+#include "edge/verbs.h"
 
 static void answer(struct edge_core *e, struct econn *c, uint32_t seq_id, Im__Code code,
                    const struct id16 *user, const char *login)

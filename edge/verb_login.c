@@ -3,7 +3,7 @@
  *   password: look-up (the account's sealed verifier) → argon2id off the loop → Inbound.login → verdict
  *   token:    signature and age → Inbound.login → verdict
  */
-#include "edge/state.h"
+#include "edge/verbs.h"
 
 #include <errno.h>
 
@@ -57,7 +57,7 @@ static void ask(struct edge_core *e, struct econn *c, const Im__LoginReq *req, c
     }
     in.body_case = IM__INBOUND__BODY_LOGIN;
     in.login = &login;
-    if (!edge_produce(e, c, c->user, &in, &about)) {
+    if (!edge_produce(e, c, T_INBOUND, c->user, &in.base, &about)) {
         c->user = (struct id16){{0}};
         deny(e, c, IM__CODE__BUSY, 1000);
         return;
@@ -137,22 +137,13 @@ void verb_login_job(struct edge_core *e, struct econn *c, bool ok)
 static void welcome(struct edge_core *e, struct econn *c, const Im__LoginVerdict *v)
 {
     Im__LoginRsp m = IM__LOGIN_RSP__INIT;
-    struct token t = {.user = c->user,
-                      .device = v->device,
-                      .generation = v->token_generation,
-                      .issued_s = e->wall_us / 1000000};
     char text[TOKEN_TEXT_MAX] = "";
-    t.expires_s = t.issued_s + e->lim.token_ms / 1000;
-    size_t n = strnlen(v->login, LOGIN_MAX);
-    memcpy(t.login, v->login, n);
-    if (e->secrets && token_sign(e->secrets, &t, text, sizeof text) < 0)
-        text[0] = 0;
+    edge_token(e, c, v->login, text, &m.token_expires_ms);
     m.code = IM__CODE__OK;
     m.user = codec_bytes(slice_id(&c->user));
     m.login = v->login;
     m.device = v->device;
     m.token = text;
-    m.token_expires_ms = t.expires_s * 1000;
     m.new_device = v->new_device;
     m.client_seq_base = v->login_offset << 20;
     m.heartbeat_ms = (uint32_t)e->lim.heartbeat_ms;
@@ -172,7 +163,9 @@ void verb_login_verdict(struct edge_core *e, struct econn *c, const Im__LoginVer
     }
     c->device = v->device;
     c->login_offset = v->login_offset;
+    c->generation = v->token_generation;
     c->state = C_SESSION;
+    c->pull_ms = 0;
     e->stats.sessions++;
     e->stats.logins++;
     welcome(e, c, v);

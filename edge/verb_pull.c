@@ -1,6 +1,6 @@
 /* verb_pull.c: PULL_OFFLINE_REQ: to the router, on to the offline worker; the page comes back as a reply. A page may be a
  * thousand times as large as the request: few of a connection are on their way at once. */
-#include "edge/state.h"
+#include "edge/verbs.h"
 
 #define LOST_MS 10000 /* then a page that did not come is not waited for */
 
@@ -17,25 +17,19 @@ void verb_pull(struct edge_core *e, struct econn *c, uint32_t seq_id, struct sli
     const Im__PullOfflineReq *req = (const Im__PullOfflineReq *)m;
     Im__Inbound in = IM__INBOUND__INIT;
     Im__InPull pull = IM__IN_PULL__INIT;
-    Im__Session pb;
-    struct session me;
-    struct flight about = {.type = IM__FRAME_TYPE__PULL_OFFLINE_REQ, .seq_id = seq_id};
     if (c->pulls && edge_ms32(e) - c->pull_ms >= LOST_MS)
         c->pulls = 0;
     if (c->pulls >= e->lim.pulls) {
         edge_error(e, c, seq_id, IM__CODE__TOO_MANY_REQUESTS, NULL, 250);
         return;
     }
-    edge_inbound(e, c, true, seq_id, &in, &pb, &me);
     pull.after = req->after;
     pull.limit = req->limit;
     pull.conversation = req->conversation;
     in.body_case = IM__INBOUND__BODY_PULL;
     in.pull = &pull;
-    if (e->busy || !edge_produce(e, c, c->user, &in, &about)) {
-        edge_error(e, c, seq_id, IM__CODE__BUSY, NULL, 1000);
+    if (!edge_request(e, c, IM__FRAME_TYPE__PULL_OFFLINE_REQ, seq_id, &in))
         return;
-    }
     c->pulls++;
     c->pull_ms = edge_ms32(e);
 }

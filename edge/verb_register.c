@@ -1,5 +1,5 @@
 /* verb_register.c: REGISTER_REQ: hash the password, seal it, let the router decide who was first. */
-#include "edge/state.h"
+#include "edge/verbs.h"
 
 void verb_register(struct edge_core *e, struct econn *c, uint32_t seq_id, struct slice payload,
                    ProtobufCMessage *m)
@@ -45,7 +45,7 @@ void verb_register_job(struct edge_core *e, struct econn *c, bool ok, struct sli
     in.body_case = IM__INBOUND__BODY_REGISTER_;
     in.register_ = &reg;
     p->stage = P_REPLY;
-    if (!ok || !req || !edge_produce(e, c, p->target, &in, &about)) {
+    if (!ok || !req || !edge_produce(e, c, T_INBOUND, p->target, &in.base, &about)) {
         edge_error(e, c, p->seq_id, ok ? IM__CODE__BUSY : IM__CODE__INTERNAL, NULL, 1000);
         edge_pend_free(e, c);
     }

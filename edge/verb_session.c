@@ -1,5 +1,5 @@
 /* verb_session.c: HEARTBEAT with its beacon, LOGOUT. */
-#include "edge/state.h"
+#include "edge/verbs.h"
 
 struct beacon { /* conversation ids are hashes: their first bits tell enough of them apart */
     uint64_t seen[1024];
@@ -10,7 +10,7 @@ static void count(void *ctx, ticket t, const struct ditem *it)
 {
     (void)t;
     struct beacon *b = ctx;
-    if (it->kind != IM__ITEM_KIND__ITEM_MESSAGE)
+    if (!ditem_owed(it->kind))
         return;
     unsigned at = it->conv.b[0] | (unsigned)it->conv.b[1] << 8;
     uint64_t bit = 1ull << (at & 63);

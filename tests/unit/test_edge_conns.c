@@ -449,7 +449,7 @@ static void test_memory_of_an_idle_connection(void **state)
     (void)state;
     /* handles: 8 bytes a slot, at most three quarters full, at least three eighths after doubling */
     assert_in_range(sizeof(struct econn) + sizeof(struct sock) + 8 * 8 / 3, 1, 256);
-    assert_int_equal(sizeof(struct dconn), 24);
+    assert_int_equal(sizeof(struct dconn), 20);
 }
 
 int main(void)

@@ -224,7 +224,9 @@ static void test_states(void **state)
     chat.text = (char *)"hi";
     assert_true(er_send(r, c, IM__FRAME_TYPE__SINGLE_CHAT, 4, &chat.base));
     er_expect_error(r, c, 4, IM__CODE__NOT_LOGGED_IN, NULL);
-    assert_true(er_send(r, c, 11, 5, NULL)); /* GROUP_CHAT: has a number, is not spoken */
+    assert_true(er_send(r, c, IM__FRAME_TYPE__HISTORY_REQ, 5, NULL));
+    er_expect_error(r, c, 5, IM__CODE__NOT_LOGGED_IN, NULL);
+    assert_true(er_send(r, c, IM__FRAME_TYPE__CHAT_PUSH, 5, NULL)); /* only servers say that */
     er_expect_error(r, c, 5, IM__CODE__UNKNOWN_TYPE, NULL);
     assert_true(er_send(r, c, 777, 6, NULL));
     er_expect_error(r, c, 6, IM__CODE__UNKNOWN_TYPE, NULL);
