@@ -23,7 +23,7 @@ static void reads_what_protobuf_wrote(void **state)
     size_t n = sample_convrec(0, buf);
     struct id16 anna = id_user("anna"), bert = id_user("bert"), conv;
     assert_int_equal(convrec_decode((struct slice){buf, n}, 777, &r), 0);
-    assert_int_equal(r.event.rules, 1);
+    assert_int_equal(r.event.rules, CONV_RULES);
     assert_int_equal(r.event.kind, IM__CONV_KIND__CONV_MESSAGE);
     assert_true(id_eq(r.event.conv, id_direct(anna, bert)));
     assert_true(id_eq(r.event.user, anna) && id_eq(r.event.peer, bert) && id_eq(r.msg_id, bert));
