@@ -241,7 +241,7 @@ static void bad_cells_change_nothing(void **state)
     struct conv_cell cell = store.rows[0].cell;
     uint8_t newer[128];
     memcpy(newer, cell.bytes.p, cell.bytes.n);
-    newer[0] = 2;
+    newer[0] = 3;
     cell.bytes.p = newer;
     assert_int_equal(conv_load(d, &cell), -ENOTSUP);
     conv_free(d);
