@@ -47,7 +47,7 @@ static int init(struct daemon_run *run)
                                    .inputs = inputs,
                                    .n_inputs = ARRAY_LEN(inputs),
                                    .ops = &offline_core,
-                                   .follow = FOLLOW_PRESENCE,
+                                   .follow = FOLLOW_PRESENCE | FOLLOW_ENDED,
                                    .rebuild = offline_recover_decl(),
                                    .started = started,
                                    .lease_changed = lease_changed,

@@ -16,7 +16,8 @@ struct held { /* a slot we joined */
     uint32_t slot;
     struct kconsumer *consumer;
     uint16_t topic;
-    bool leave, closing, closed;
+    bool leaving;
+    bool absent; /* it could not be made */
 };
 
 struct report { /* a send on its way, or one that could not be made */
@@ -74,7 +75,7 @@ static void on_revoked(void *ctx, const struct kpart *parts, size_t n)
 {
     struct held *h = ctx;
     (void)parts;
-    if (n && !h->leave)
+    if (n && !h->leaving)
         minder_released(h->m->core, h->slot, true, now(h->m));
     kconsumer_revoke_done(h->consumer);
 }
@@ -105,11 +106,25 @@ static void on_error(void *ctx, enum kconsumer_error err, const struct kpart *pa
     minder_released(h->m->core, h->slot, false, now(h->m));
 }
 
+static void finish_drain(struct minder *m)
+{
+    if (!m->drained || minder_joined(m->core))
+        return;
+    void (*fn)(void *) = m->drained;
+    m->drained = NULL;
+    fn(m->ctx);
+}
+
 static void on_closed(void *ctx)
 {
     struct held *h = ctx;
-    h->closed = true;
-    later(h->m);
+    struct minder *m = h->m;
+    uint32_t slot = h->slot;
+    kconsumer_free(h->consumer);
+    *h = (struct held){0};
+    log_info("no longer minding a slot", log_uint("slot", slot));
+    minder_gone(m->core, slot, now(m));
+    finish_drain(m);
 }
 
 /* ---- what the core wants ---- */
@@ -133,16 +148,17 @@ static void do_join(void *ctx, uint32_t slot)
     };
     h->consumer = kconsumer_new(m->run->loop, &conf);
     if (!h->consumer) {
-        h->leave = h->closed = true;
+        h->absent = true; /* the core is told when it is not in the middle of something */
         later(m);
     }
 }
 
 static void do_leave(void *ctx, uint32_t slot)
 {
-    struct minder *m = ctx;
-    m->held[slot].leave = true;
-    later(m);
+    struct held *h = &((struct minder *)ctx)->held[slot];
+    h->leaving = true;
+    if (h->consumer)
+        kconsumer_close(h->consumer, on_closed, h);
 }
 
 static void commit_done(void *ctx, int err)
@@ -196,15 +212,6 @@ static void do_send(void *ctx, uint16_t topic, int32_t part, struct slice key, s
 
 /* ---- outside of callbacks ---- */
 
-static void finish_drain(struct minder *m)
-{
-    if (!m->drained || minder_joined(m->core))
-        return;
-    void (*fn)(void *) = m->drained;
-    m->drained = NULL;
-    fn(m->ctx);
-}
-
 static void work(struct loop_job *job)
 {
     struct minder *m = container_of(job, struct minder, job);
@@ -215,17 +222,9 @@ static void work(struct loop_job *job)
         free(r);
     }
     for (uint32_t i = 0; i < m->n_slots; i++) {
-        struct held *h = &m->held[i];
-        if (h->leave && !h->closing && !h->closed) {
-            h->closing = true;
-            kconsumer_close(h->consumer, on_closed, h);
-        }
-        if (!h->closed)
+        if (!m->held[i].absent)
             continue;
-        if (h->consumer)
-            kconsumer_free(h->consumer);
-        *h = (struct held){0};
-        log_info("no longer minding a slot", log_uint("slot", i));
+        m->held[i] = (struct held){0};
         minder_gone(m->core, i, now(m));
     }
     finish_drain(m);
@@ -293,6 +292,7 @@ struct minder *minder_new(struct daemon_run *run, const struct deploy *d, const 
     timer_init(&m->poll, on_poll);
     const struct minder_conf conf = {.lease = views->lease,
                                      .presence = views->presence,
+                                     .offline_parts = topics_get(d->topics, T_OFFLINE)->parts,
                                      .instance = d->instance,
                                      .max_slots = (uint32_t)s->max_slots,
                                      .effects = &effects,

@@ -58,6 +58,7 @@ void minder_core_free(struct minder_core *m)
         offsets_free(m->slots[i].offsets);
     minder_forget_tags(m, UINT32_MAX);
     arena_free(m->arena);
+    free(m->points);
     free(m->slots);
     free(m);
 }

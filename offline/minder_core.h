@@ -6,6 +6,10 @@
  * reading until somebody WANTs or CLAIMs the slot. Positions are committed only below what has been acked. A slot
  * that was never claimed has nothing in it and is left alone.
  *
+ * An item for many names handles only. Who they were is known from im.presence: the view, and the sessions that it
+ * remembers as ended. What is in history goes back as one record per partition with a list of users (OffGroup). A
+ * handle that nobody knows (its session ended long ago, and this worker has not seen it) is counted and logged.
+ *
  * The owner feeds both views first and then says what happened; one thread; times are monotonic milliseconds. */
 #ifndef PARLEY_OFFLINE_MINDER_CORE_H
 #define PARLEY_OFFLINE_MINDER_CORE_H
@@ -36,7 +40,8 @@ enum minder_group {                 /* what a group's description says; our own 
 
 struct minder_conf {
     const struct lease *lease;       /* borrowed */
-    const struct presence *presence; /* borrowed */
+    const struct presence *presence; /* borrowed; it should remember (presence_remember) */
+    int32_t offline_parts;           /* partitions of im.offline */
     const char *instance;            /* who we are: seeds the delay, goes into EXPIRE; borrowed */
     uint32_t max_slots;              /* joined at once */
     const struct minder_effects *effects;

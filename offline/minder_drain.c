@@ -13,7 +13,6 @@
 #define UNPACK_BUDGET (16 << 20)
 #define IN_FLIGHT     4096 /* bounces without a report, per slot; a record may go over it */
 
-METRIC_COUNTER(bounced, "parley_offline_minder_bounced_total", "Messages of dead edges handed back.");
 METRIC_COUNTER(bad_records, "parley_offline_minder_bad_total",
                "Delivery records of dead edges that were not readable.");
 
@@ -120,49 +119,11 @@ void minder_sweep(struct minder_core *m, uint32_t slot)
     presence_each(m->conf.presence, slot, sweep_one, &w);
 }
 
-static void bounce(struct minder_core *m, uint32_t slot, const struct session *to, const Im__DeliverItem *it,
-                   ticket held)
+void minder_send_held(struct minder_core *m, uint32_t slot, int32_t part, struct slice key,
+                      const Im__OfflineRecord *r, ticket held)
 {
-    struct mslot *s = &m->slots[slot];
-    Im__Session session;
-    session_to_pb(to, &session);
-    Im__QueueItem q = IM__QUEUE_ITEM__INIT, *items[1] = {&q};
-    q.conversation = it->conversation;
-    q.seq = it->seq;
-    q.payload = it->payload;
-    Im__OffBounce b = IM__OFF_BOUNCE__INIT;
-    b.session = &session;
-    b.n_items = 1;
-    b.items = items;
-    Im__OfflineRecord r = IM__OFFLINE_RECORD__INIT;
-    r.version = CODEC_VERSION;
-    r.user = codec_bytes(slice_id(&to->user));
-    r.trace = it->trace;
-    r.body_case = IM__OFFLINE_RECORD__BODY_BOUNCE;
-    r.bounce = &b;
-    offsets_hold(s->offsets, held);
-    send_message(m, T_OFFLINE, FX_BY_KEY, slice_id(&to->user), &r.base, new_tag(m, slot, held));
-    metric_add(&bounced, 1);
-}
-
-/* The recipients are named in the item, or known to the presence view. */
-static bool recipient(const struct minder_core *m, uint32_t slot, uint64_t epoch, const Im__DeliverItem *it,
-                      size_t i, struct session *out)
-{
-    if (it->users.len == it->n_handles * ID_SIZE && it->n_devices == it->n_handles &&
-        it->n_logins == it->n_handles) {
-        *out = (struct session){.device = it->devices[i],
-                                .slot = slot,
-                                .epoch = epoch,
-                                .handle = it->handles[i],
-                                .login_offset = it->logins[i]};
-        memcpy(out->user.b, it->users.data + i * ID_SIZE, ID_SIZE);
-        return true;
-    }
-    const struct session *known = presence_find(m->conf.presence, slot, epoch, it->handles[i]);
-    if (known)
-        *out = *known;
-    return known;
+    offsets_hold(m->slots[slot].offsets, held);
+    send_message(m, T_OFFLINE, part, key, &r->base, new_tag(m, slot, held));
 }
 
 void minder_record(struct minder_core *m, uint32_t slot, const struct record *rec, int64_t now_ms)
@@ -183,13 +144,8 @@ void minder_record(struct minder_core *m, uint32_t slot, const struct record *re
         if (rc == -ENOTSUP)
             return; /* a newer version's: not ours to drop, the position stays here */
     } else {
-        for (size_t i = 0; i < r->n_items; i++) {
-            const Im__DeliverItem *it = r->items[i];
-            struct session to;
-            for (size_t k = 0; it->kind == IM__ITEM_KIND__ITEM_MESSAGE && k < it->n_handles; k++)
-                if (recipient(m, slot, r->epoch, it, k, &to))
-                    bounce(m, slot, &to, it, held);
-        }
+        for (size_t i = 0; i < r->n_items; i++)
+            minder_bounce_item(m, slot, r->epoch, r->items[i], held);
     }
     offsets_drop(s->offsets, held);
     minder_flow(m, slot);

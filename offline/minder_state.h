@@ -33,10 +33,17 @@ struct minder_core {
     struct minder_conf conf;
     uint32_t n_slots, n_joined;
     struct mslot *slots;
-    struct arena *arena; /* for unpacking one record */
+    struct arena *arena;   /* for unpacking one record */
+    struct mpoint *points; /* of one item: who missed it */
+    size_t cap_points;
     struct mtag *tags;
     uint64_t last_tag;
     bool stopping;
+};
+
+struct mpoint {
+    int32_t part; /* of im.offline */
+    struct id16 user;
 };
 
 struct mtag *minder_take_tag(struct minder_core *, uint64_t tag); /* the caller frees it; NULL: forgotten */
@@ -45,5 +52,12 @@ void minder_expire(struct minder_core *,
                    uint32_t slot); /* ends the epoch that the slot is claimed under, if any */
 void minder_sweep(struct minder_core *, uint32_t slot); /* dead sessions leave im.presence */
 void minder_flow(struct minder_core *, uint32_t slot);  /* pauses and resumes */
+
+/* minder_drain.c, for minder_bounce.c: sends it on behalf of a record, whose position it holds until the report. */
+void minder_send_held(struct minder_core *, uint32_t slot, int32_t part, struct slice key,
+                      const Im__OfflineRecord *, ticket held);
+/* What of an item of an ended epoch is anybody's, back to im.offline. */
+void minder_bounce_item(struct minder_core *, uint32_t slot, uint64_t epoch, const Im__DeliverItem *,
+                        ticket held);
 
 #endif

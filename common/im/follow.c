@@ -31,10 +31,34 @@ static void on_lease(void *ctx, const struct record *r)
         f->changed(f->ctx);
 }
 
+static bool find(const struct follow *f, struct slice key, struct session *out)
+{
+    uint32_t slot, handle;
+    uint64_t epoch;
+    const struct session *s = key_presence_parse(key, &slot, &epoch, &handle) == 0
+                                  ? presence_find(f->presence, slot, epoch, handle)
+                                  : NULL;
+    if (s)
+        *out = *s;
+    return s;
+}
+
 static void on_presence(void *ctx, const struct record *r)
 {
     struct follow *f = ctx;
+    struct session before;
+    bool known = f->moved && find(f, r->key, &before);
     judge(f, r, presence_feed(f->presence, r->key, r->value));
+    struct session after;
+    if (f->moved && find(f, r->key, &after))
+        f->moved(f->ctx, &after, false);
+    else if (known)
+        f->moved(f->ctx, &before, true);
+}
+
+void follow_moves(struct follow *f, void (*moved)(void *ctx, const struct session *, bool gone))
+{
+    f->moved = moved;
 }
 
 bool follow_ready(const struct follow *f)
@@ -87,7 +111,8 @@ int follow_init(struct follow *f, struct daemon_run *run, const struct deploy *d
     *f = (struct follow){.run = run, .caught_up = fn, .changed = changed, .ctx = ctx};
     f->lease = lease ? lease_new(topics_slots(d->topics)) : NULL;
     f->presence = presence ? presence_new(f->lease) : NULL;
-    if ((lease && !f->lease) || (presence && !f->presence)) {
+    if ((lease && !f->lease) || (presence && !f->presence) ||
+        (what & FOLLOW_ENDED && presence_remember(f->presence, FOLLOW_ENDED_MAX))) {
         follow_release(f);
         return -ENOMEM;
     }

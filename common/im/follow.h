@@ -12,13 +12,16 @@
 
 struct kview;
 
-enum { FOLLOW_LEASE = 1, FOLLOW_PRESENCE = 2 };
+/* FOLLOW_ENDED: with the sessions that ended last (presence_remember). */
+enum { FOLLOW_LEASE = 1, FOLLOW_PRESENCE = 2, FOLLOW_ENDED = 4 };
+#define FOLLOW_ENDED_MAX 65536
 
 struct follow { /* zeroed: nothing is followed */
     struct lease *lease;
     struct presence *presence;
     /* private */
     struct kview *lease_log, *presence_log;
+    void (*moved)(void *ctx, const struct session *, bool gone);
     struct daemon_run *run;
     void (*caught_up)(void *ctx);
     void (*changed)(void *ctx);
@@ -29,6 +32,8 @@ struct follow { /* zeroed: nothing is followed */
  * after each record of im.lease. 0 or negative errno, having logged why. */
 int MUST_CHECK follow_init(struct follow *, struct daemon_run *, const struct deploy *, unsigned what,
                            void (*caught_up)(void *ctx), void (*changed)(void *ctx), void *ctx);
+/* From now on moved(ctx of above, session, gone) is called after each record of im.presence that changed the view. */
+void follow_moves(struct follow *, void (*moved)(void *ctx, const struct session *, bool gone));
 void follow_release(struct follow *);     /* zeroed again */
 bool follow_ready(const struct follow *); /* everything followed has caught up */
 

@@ -1,6 +1,7 @@
 #include "common/im/presence.h"
 
 #include "common/im/codec.h"
+#include "common/im/ended.h"
 #include "common/im/topics.h"
 #include "common/im/wire.h"
 
@@ -34,6 +35,7 @@ struct user {
 
 struct presence {
     const struct lease *lease;
+    struct ended *ended; /* NULL: nobody asked for them */
     struct entry *entries;
     struct user *users;
     uint64_t version;
@@ -62,6 +64,7 @@ void presence_free(struct presence *p)
         HASH_DEL(p->users, u);
         free(u);
     }
+    ended_free(p->ended);
     free(p);
 }
 
@@ -185,6 +188,8 @@ int presence_feed(struct presence *p, struct slice key, struct slice value)
     if (value.n == 0) {
         struct entry *e = find_entry(p, key.p);
         if (e) {
+            if (p->ended)
+                ended_add(p->ended, &e->s);
             unlink_entry(p, e);
             p->version++;
         }
@@ -267,6 +272,18 @@ const struct session *presence_find(const struct presence *p, uint32_t slot, uin
     key_presence(&(struct session){.slot = slot, .epoch = epoch, .handle = handle}, key);
     const struct entry *e = find_entry(p, key);
     return e ? &e->s : NULL;
+}
+
+int presence_remember(struct presence *p, uint32_t max)
+{
+    if (!p->ended)
+        p->ended = ended_new(max);
+    return p->ended ? 0 : -ENOMEM;
+}
+
+const struct session *presence_ended(const struct presence *p, uint32_t slot, uint64_t epoch, uint32_t handle)
+{
+    return p->ended ? ended_find(p->ended, slot, epoch, handle) : NULL;
 }
 
 bool presence_is_live(const struct presence *p, const struct session *s)

@@ -18,6 +18,9 @@ struct presence;
 struct presence *presence_new(const struct lease *lease);
 void presence_free(struct presence *);
 
+/* From now on the last `max` sessions whose tombstone comes are remembered. 0 or -ENOMEM. */
+int presence_remember(struct presence *, uint32_t max);
+
 /* An empty value is the tombstone. 0; -EBADMSG, -ENOTSUP as codec.h (nothing changed). */
 int presence_feed(struct presence *, struct slice key, struct slice value);
 
@@ -37,6 +40,8 @@ const char *presence_login(const struct presence *, struct id16 user); /* NULL: 
 
 /* By connection, whether alive or outdone or not. */
 const struct session *presence_find(const struct presence *, uint32_t slot, uint64_t epoch, uint32_t handle);
+/* The same among those remembered; NULL: not one of them. */
+const struct session *presence_ended(const struct presence *, uint32_t slot, uint64_t epoch, uint32_t handle);
 bool presence_is_live(const struct presence *, const struct session *);
 
 /* Every session of a slot, of any epoch, alive or not; for tombstones. The callback must not feed. */

@@ -150,6 +150,7 @@ void sim_minder_open(struct sim_minder *m, struct sim_proc *p)
     *m = (struct sim_minder){.proc = p};
     const struct minder_conf conf = {.lease = p->view.lease,
                                      .presence = p->view.presence,
+                                     .offline_parts = p->actor.sim->log->parts[T_OFFLINE],
                                      .instance = p->actor.name,
                                      .max_slots = SIM_SLOTS,
                                      .effects = &effects,
