@@ -1,21 +1,25 @@
 /* client.h: what a handle is inside, for the files of libparley only.
  *
- * parley.c: the functions others call. life.c: the connection's life (connect, log in, heartbeat, go away,
- * end). inward.c: frames that came. outward.c: frames that leave. inbox, outbox, ranges, state, link: parts
- * without knowledge of each other. Nothing here calls back into parley.c. */
+ * parley.c, outgoing.c, conversation.c, question.c: the functions others call. life.c: the connection's life
+ * (connect, log in, heartbeat, go away, end). inward.c: frames that came; events.c: those about conversations;
+ * answer.c: answers to questions. outward.c: frames that leave; fill.c: those that ask for what is missing; ask.c:
+ * questions. inbox, outbox, receipts, ranges, state, link: parts without knowledge of each other. Nothing here calls
+ * back into parley.c. */
 #ifndef PARLEY_CLIENT_CLIENT_H
 #define PARLEY_CLIENT_CLIENT_H
 
 #include "client/lib/inbox.h"
 #include "client/lib/link.h"
 #include "client/lib/outbox.h"
-#include "client/lib/parley.h"
+#include "client/lib/parley_history.h"
+#include "client/lib/receipts.h"
 #include "client/lib/state.h"
 #include "common/base/arena.h"
 #include "common/base/backoff.h"
 #include "proto/client.pb-c.h"
 
-#define NEVER INT64_MAX
+#define NEVER     INT64_MAX
+#define TYPING_MS 3000 /* between two frames that say the same */
 
 struct request { /* a registration or a question about an account */
     struct request *prev, *next;
@@ -38,6 +42,36 @@ struct pulling {     /* one PULL_OFFLINE_REQ at a time */
     int64_t at;   /* asked again then, or not before then */
 };
 
+struct filling { /* one HISTORY_REQ of the inbox at a time */
+    bool on;
+    uint32_t seq_id; /* 0: has not left */
+    struct inbox_question q;
+    int64_t at; /* no answer by then: none will come */
+};
+
+struct asked { /* a question; one allocation */
+    struct asked *prev, *next;
+    int64_t id; /* 0: the library's own */
+    enum parley_about about;
+    bool watch, revoke_others;
+    uint16_t frame;
+    uint32_t seq_id; /* 0: not asked on this connection, or to be asked again */
+    int64_t at;      /* not before then; asked: then once more */
+    int64_t deadline;
+    enum parley_code why; /* what the server said last */
+    parley_answer_fn *fn;
+    void *arg;
+    size_t n;
+    uint8_t body[];
+};
+
+struct watching {  /* parley_watch() */
+    uint8_t *body; /* NULL: nothing was ever watched */
+    size_t n;
+    int64_t at; /* asked again then */
+    bool nobody;
+};
+
 struct parley {
     struct parley_callbacks cb;
     void *ctx;
@@ -50,6 +84,12 @@ struct parley {
     struct arena *arena;
     struct request *requests;
     struct pulling pull;
+    struct filling fill;
+    struct receipts *receipts;
+    struct asked *asks;
+    struct watching watch;
+    int64_t last_ask;
+    size_t n_asks;
     struct backoff backoff;
 
     enum parley_state st;
@@ -71,6 +111,12 @@ struct parley {
     enum parley_code why; /* what the server said last about the connection */
     char why_text[160];
 
+    struct id16 typing_in; /* told so … */
+    int64_t typing_at;     /* … then; 0: not typing */
+    struct id16 last_conv; /* the last place that something sent by this device was given */
+    uint64_t last_seq;     /* 0: none yet */
+    char last_to[80];
+
     uint8_t user[PARLEY_ID];
     uint32_t device;
     char name[80];
@@ -80,6 +126,24 @@ struct parley {
 static inline const char *text_or(const char *s)
 {
     return s ? s : "";
+}
+
+static inline ProtobufCBinaryData bytes_of(const void *p, size_t n)
+{
+    return (ProtobufCBinaryData){p ? n : 0, (uint8_t *)(uintptr_t)p};
+}
+
+static inline char *string_of(const char *s)
+{
+    return (char *)(uintptr_t)text_or(s);
+}
+
+static inline bool get_id(const ProtobufCBinaryData *d, struct id16 *out)
+{
+    if (d->len != ID_SIZE)
+        return false;
+    memcpy(out->b, d->data, ID_SIZE);
+    return true;
 }
 
 /* ---- life.c ---- */
@@ -98,14 +162,57 @@ int64_t life_due(const struct parley *); /* when life_tick() has something to do
 void life_save(struct parley *);         /* the state file, if it is behind */
 
 /* ---- inward.c ---- */
-void inward_burst(struct parley *, int64_t now); /* reads and handles what there is */
-void inward_deliver(void *parley, const void *payload, size_t n, uint64_t missed, bool late);
+void inward_burst(struct parley *, int64_t now);                 /* reads and handles what there is */
+void inward_bad(struct parley *, const char *what, int64_t now); /* ends the connection */
+void *inward_unpack(struct parley *, const ProtobufCMessageDescriptor *, struct slice); /* in the arena */
+
+/* ---- events.c ---- */
+struct frame;
+bool events_frame(struct parley *, const struct frame *, int64_t now); /* false: not one of its types */
+void events_deliver(void *parley, const void *payload, size_t n, uint64_t missed, bool late);
+void events_item(struct parley *, const Im__ChatPush *, int64_t now); /* of a page of the queue */
+void events_news(struct parley *, Im__News *const *, size_t n, unsigned flags, int64_t now);
+/* false: it makes no sense. What `m` points to lives in the arena, or in `c`. */
+bool events_message(struct parley *, const Im__ChatPush *c, struct parley_message *m);
+/* In the arena; NULL: none, or no memory. */
+struct parley_person *events_people(struct parley *, const ProtobufCBinaryData *users, size_t n,
+                                    char *const *logins, size_t n_logins);
 
 /* ---- outward.c ---- */
 void outward_pump(struct parley *, int64_t now); /* everything that may leave now, leaves */
 int64_t outward_due(const struct parley *);
+uint32_t outward_frame(struct parley *, uint16_t type, const ProtobufCMessage *); /* returns its seqId */
+uint32_t outward_id(struct parley *);                                             /* the next seqId */
 void outward_told(struct parley *, struct out *, enum parley_stage, enum parley_code, const char *detail,
                   const Im__MsgAck *); /* tells the application; the last stage removes it */
+
+/* ---- outgoing.c ---- */
+/* By the server's own rules. numbered: client_seq is not in it yet. 0, -EINVAL, -ENOMEM. */
+int packed_check(uint16_t frame, bool numbered, const void *body, size_t n);
+
+/* ---- fill.c ---- */
+void fill_send(struct parley *, int64_t now);
+int64_t fill_due(const struct parley *);
+bool fill_answer(struct parley *, const struct frame *,
+                 int64_t now); /* false: it asked nothing of the kind */
+bool fill_error(struct parley *, uint32_t seq_id, enum parley_code, int64_t now);
+
+/* ---- ask.c ---- */
+struct asked *ask_new(struct parley *, uint16_t frame, enum parley_about, const void *body, size_t n,
+                      uint32_t timeout_ms); /* NULL: no memory */
+void ask_send(struct parley *, int64_t now);
+void ask_tick(struct parley *, int64_t now); /* those that waited too long */
+int64_t ask_due(const struct parley *);
+void ask_disconnected(struct parley *);
+void ask_end(struct parley *, enum parley_code why, const char *detail); /* all of them */
+void ask_free(struct parley *, struct asked *);
+void ask_answer(struct parley *, const struct frame *, int64_t now);
+bool ask_error(struct parley *, uint32_t seq_id, enum parley_code, const char *text, uint32_t retry_ms,
+               int64_t now); /* false: it was no question */
+
+/* ---- answer.c ---- */
+/* Fills what the answer has from `m`, the message of the question's answer; all in the arena, or in `m`. */
+void answer_fill(struct parley *, struct parley_answer *, const ProtobufCMessage *m);
 
 /* ---- requests, in outward.c ---- */
 void request_free(struct parley *, struct request *);

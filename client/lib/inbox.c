@@ -1,55 +1,11 @@
-#include "client/lib/inbox.h"
+#include "client/lib/inbox_int.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
-#include <utlist.h>
-
-#define HELD_TALK_MAX 512                 /* messages waiting above a hole, in one conversation */
+#define HELD_TALK_MAX 512                 /* events waiting above a hole, in one conversation */
 #define OWN_MAX       (HELD_TALK_MAX + 1) /* runs of own messages between those */
 #define HELD_MAX      4096                /* … and in all */
-#define FIRST_ASK_MS  200                 /* most holes close by themselves at once */
-#define ASK_MAX_MS    4000
-#define GUESS_MS      2000 /* patience with the first hole after a start that is not from memory */
-#define NEVER         INT64_MAX
-#define NONE          (-1)
-
-struct held {
-    struct held *next;
-    uint64_t seq;
-    uint32_t delivery; /* 0: came in a page */
-    size_t n;
-    uint8_t payload[];
-};
-
-struct talk {
-    struct id16 id;
-    struct ranges have; /* empty: the start is not known */
-    struct ranges own; /* places of this device's own messages that are not reached yet: never pushed to it */
-    struct held *held; /* ascending */
-    uint32_t n_held;
-    uint32_t asks;
-    bool dirty, asking, overflowed, queued;
-    bool
-        guess; /* the start is not from our own memory: own messages before this start may be the next hole */
-    int64_t hole_since, ask_at;
-    UT_hash_handle hh;
-    struct talk *prev, *next;   /* by last use, the oldest first */
-    struct talk *wprev, *wnext; /* those with something waiting */
-};
-
-struct inbox {
-    struct inbox_conf c;
-    struct talk *by_id, *lru, *waiting;
-    struct talk **dirty;
-    size_t n_dirty, cap_dirty;
-    size_t n_held;
-    uint32_t seen; /* the highest delivery number of this connection */
-    uint32_t
-        blocked; /* a push that was dropped for want of room: nothing from it on may be confirmed; 0: none */
-};
 
 struct inbox *inbox_new(const struct inbox_conf *c)
 {
@@ -83,7 +39,7 @@ void inbox_free(struct inbox *in)
     free(in);
 }
 
-static struct talk *talk_find(struct inbox *in, struct id16 id)
+struct talk *talk_find(const struct inbox *in, struct id16 id)
 {
     struct talk *t;
     HASH_FIND(hh, in->by_id, id.b, ID_SIZE, t);
@@ -93,13 +49,13 @@ static struct talk *talk_find(struct inbox *in, struct id16 id)
 static void forget_oldest(struct inbox *in)
 {
     for (struct talk *t = in->lru; t; t = t->next)
-        if (!t->held && !t->dirty && !t->asking) {
+        if (!t->queued && !t->dirty) {
             talk_drop(in, t);
             return;
         }
 }
 
-static struct talk *talk_get(struct inbox *in, struct id16 id)
+struct talk *talk_get(struct inbox *in, struct id16 id)
 {
     struct talk *t = talk_find(in, id);
     if (t) {
@@ -128,7 +84,7 @@ static struct talk *talk_get(struct inbox *in, struct id16 id)
     return t;
 }
 
-static void mark_dirty(struct inbox *in, struct talk *t)
+void talk_dirty(struct inbox *in, struct talk *t)
 {
     if (t->dirty)
         return;
@@ -144,32 +100,22 @@ static void mark_dirty(struct inbox *in, struct talk *t)
     t->dirty = true;
 }
 
-static void wait_in(struct inbox *in, struct talk *t)
-{
-    if (!t->queued)
-        DL_APPEND2(in->waiting, t, wprev, wnext);
-    t->queued = true;
-}
-
-static void wait_out(struct inbox *in, struct talk *t)
-{
-    if (t->queued)
-        DL_DELETE2(in->waiting, t, wprev, wnext);
-    t->queued = false;
-    t->ask_at = NEVER;
-    t->asks = 0;
-    t->hole_since = NONE;
-}
-
 static void drop_first(struct ranges *r)
 {
     memmove(r->v, r->v + 1, --r->n * sizeof *r->v);
 }
 
-static void take(struct inbox *in, struct talk *t, uint64_t seq)
+void talk_take(struct inbox *in, struct talk *t, uint64_t seq)
 {
     (void)ranges_add(&t->have, seq, seq); /* without memory it will be shown again: rather twice than never */
-    mark_dirty(in, t);
+    talk_dirty(in, t);
+}
+
+void talk_deliver(struct inbox *in, struct talk *t, const void *payload, size_t n, bool late)
+{
+    uint64_t missed = t->missed;
+    t->missed = 0;
+    in->c.deliver(in->c.ctx, payload, n, missed, late);
 }
 
 /* Own messages that come next need no waiting for. */
@@ -178,13 +124,13 @@ static void absorb(struct inbox *in, struct talk *t)
     while (t->have.n && t->own.n && t->own.v[0].from <= ranges_last(&t->have).upto + 1) {
         struct range r = t->own.v[0];
         (void)ranges_add(&t->have, r.from, r.upto);
-        mark_dirty(in, t);
+        talk_dirty(in, t);
         drop_first(&t->own);
     }
 }
 
 /* How many of from … upto are nobody else's. */
-static uint64_t own_between(const struct talk *t, uint64_t from, uint64_t upto)
+uint64_t talk_own_between(const struct talk *t, uint64_t from, uint64_t upto)
 {
     uint64_t n = 0;
     for (uint32_t i = 0; i < t->own.n; i++) {
@@ -195,7 +141,7 @@ static uint64_t own_between(const struct talk *t, uint64_t from, uint64_t upto)
     return n;
 }
 
-static struct held *unhold(struct inbox *in, struct talk *t)
+struct held *talk_unhold(struct inbox *in, struct talk *t)
 {
     struct held *h = t->held;
     t->held = h->next;
@@ -204,40 +150,21 @@ static struct held *unhold(struct inbox *in, struct talk *t)
     return h;
 }
 
-/* Hands on what follows without a hole. */
-static void drain(struct inbox *in, struct talk *t)
+void talk_drain(struct inbox *in, struct talk *t)
 {
     for (absorb(in, t); t->held && t->have.n && t->held->seq <= ranges_last(&t->have).upto + 1;
          absorb(in, t)) {
-        struct held *h = unhold(in, t);
+        struct held *h = talk_unhold(in, t);
         if (!ranges_has(&t->have, h->seq)) {
             bool late = h->seq < ranges_last(&t->have).upto;
-            take(in, t, h->seq);
-            in->c.deliver(in->c.ctx, h->payload, h->n, 0, late);
+            talk_take(in, t, h->seq);
+            talk_deliver(in, t, h->payload, h->n, late);
         }
         free(h);
         t->hole_since = NONE; /* if one is left, it is another hole */
         t->guess = false;
     }
-    if (!t->held && !t->overflowed)
-        wait_out(in, t);
-}
-
-/* The first waiting one becomes the next, whatever was before it. */
-static void give_up(struct inbox *in, struct talk *t, bool count)
-{
-    uint64_t seq = t->held->seq, upto = ranges_last(&t->have).upto;
-    struct held *h = unhold(in, t);
-    uint64_t missed = count && seq > upto + 1 ? seq - upto - 1 : 0;
-    if (missed)
-        missed -= own_between(t, upto + 1, seq - 1);
-    take(in, t, seq);
-    t->guess &= !count;
-    t->hole_since = NONE;
-    t->asks = 0;
-    in->c.deliver(in->c.ctx, h->payload, h->n, missed, false);
-    free(h);
-    drain(in, t);
+    gap_close(in, t);
 }
 
 void inbox_event(struct inbox *in, uint32_t delivery)
@@ -273,43 +200,44 @@ static int hold(struct inbox *in, struct talk *t, uint64_t seq, uint32_t deliver
         t->n_held++;
         in->n_held++;
     }
-    wait_in(in, t);
-    if (t->hole_since == NONE) {
-        t->hole_since = now;
-        if (!t->asking)
-            t->ask_at = now + (t->have.n ? FIRST_ASK_MS : 0);
-    }
+    gap_open(in, t, now);
     return h ? 0 : -ENOBUFS;
 }
 
+static bool possible(uint64_t seq)
+{
+    return seq > 0 && seq < UINT64_MAX - 1;
+}
+
 int inbox_message(struct inbox *in, struct id16 conv, uint64_t seq, uint32_t delivery, const void *payload,
-                  size_t n, bool new_device, int64_t now)
+                  size_t n, unsigned flags, int64_t now)
 {
     inbox_event(in, delivery);
-    if (seq == 0 || seq >= UINT64_MAX - 1)
+    if (!possible(seq))
         return -EBADMSG;
     struct talk *t = talk_get(in, conv);
     if (!t) {
         inbox_refuse(in, delivery);
         return -ENOMEM;
     }
+    t->group |= (flags & INBOX_GROUP) != 0;
     if (ranges_has(&t->have, seq)) {
-        mark_dirty(in, t); /* the server does not know that it is here */
+        talk_dirty(in, t); /* the server does not know that it is here */
         return 0;
     }
     uint64_t upto = ranges_last(&t->have).upto;
-    if (t->have.n ? seq > upto + 1 : !(seq == 1 || new_device))
+    if (t->have.n ? seq > upto + 1 : !(seq == 1 || flags & INBOX_START))
         return hold(in, t, seq, delivery, payload, n, now);
-    take(in, t, seq);
+    talk_take(in, t, seq);
     t->guess &= seq < upto;
-    in->c.deliver(in->c.ctx, payload, n, 0, seq < upto);
-    drain(in, t);
+    talk_deliver(in, t, payload, n, seq < upto);
+    talk_drain(in, t);
     return 0;
 }
 
-int inbox_own(struct inbox *in, struct id16 conv, uint64_t seq, bool new_device)
+int inbox_own(struct inbox *in, struct id16 conv, uint64_t seq, unsigned flags)
 {
-    if (seq == 0 || seq >= UINT64_MAX - 1)
+    if (!possible(seq))
         return -EBADMSG;
     struct talk *t = talk_get(in, conv);
     if (!t)
@@ -317,16 +245,36 @@ int inbox_own(struct inbox *in, struct id16 conv, uint64_t seq, bool new_device)
     uint64_t upto = ranges_last(&t->have).upto;
     if (ranges_has(&t->have, seq))
         return 0;
-    if (t->have.n ? seq <= upto + 1 : seq == 1 || new_device) {
-        take(in, t, seq);
-        drain(in, t);
+    if (t->have.n ? seq <= upto + 1 : seq == 1 || flags & INBOX_START) {
+        talk_take(in, t, seq);
+        talk_drain(in, t);
         return 0;
     }
     if (t->own.n == OWN_MAX) /* rather wait for one of the oldest than take others' places for ours */
         drop_first(&t->own);
     int rc = ranges_add(&t->own, seq, seq);
-    drain(in, t);
+    talk_drain(in, t);
     return rc;
+}
+
+int inbox_news(struct inbox *in, struct id16 conv, uint64_t upto, unsigned flags, int64_t now)
+{
+    if (!possible(upto))
+        return -EBADMSG;
+    struct talk *t = talk_get(in, conv);
+    if (!t)
+        return -ENOMEM;
+    t->group = true;
+    if (!t->have.n && flags & INBOX_START)
+        (void)ranges_add(&t->have, upto, upto);
+    if (upto <= ranges_last(&t->have).upto) {
+        talk_dirty(in, t); /* the server does not know that it is here */
+        return 0;
+    }
+    if (upto > t->news)
+        t->news = upto;
+    gap_open(in, t, now);
+    return 0;
 }
 
 int inbox_have(struct inbox *in, struct id16 conv, uint64_t from, uint64_t upto, bool memory)
@@ -337,7 +285,7 @@ int inbox_have(struct inbox *in, struct id16 conv, uint64_t from, uint64_t upto,
     if (rc)
         return rc;
     t->guess |= first && !memory;
-    drain(in, t);
+    talk_drain(in, t);
     return 0;
 }
 
@@ -353,79 +301,11 @@ void inbox_forget(struct inbox *in)
     {
         if (t->held)
             continue;
-        wait_out(in, t);
+        t->news = 0;
+        t->overflowed = false;
+        gap_close(in, t);
         talk_drop(in, t);
     }
-}
-
-void inbox_disconnected(struct inbox *in)
-{
-    in->seen = in->blocked = 0;
-    struct talk *t, *tmp;
-    DL_FOREACH_SAFE2(in->waiting, t, tmp, wnext)
-    {
-        for (struct held *h = t->held; h; h = h->next)
-            h->delivery = 0;
-        t->asking = false;
-        t->overflowed = false; /* unconfirmed, so it comes again */
-        t->ask_at = t->hole_since + FIRST_ASK_MS;
-        if (!t->held)
-            wait_out(in, t);
-    }
-}
-
-bool inbox_ask(struct inbox *in, int64_t now, struct id16 *conv)
-{
-    struct talk *t;
-    DL_FOREACH2(in->waiting, t, wnext)
-    {
-        if (t->asking || t->ask_at > now)
-            continue;
-        t->asking = true;
-        t->ask_at = NEVER;
-        *conv = t->id;
-        return true;
-    }
-    return false;
-}
-
-void inbox_answered(struct inbox *in, struct id16 conv, bool rest_in_history, int64_t now)
-{
-    struct talk *t = talk_find(in, conv);
-    if (!t || !t->asking)
-        return;
-    t->asking = false;
-    t->overflowed = false;
-    if (!t->held) {
-        wait_out(in, t);
-        return;
-    }
-    int64_t patience = t->guess && in->c.patience_ms > GUESS_MS ? GUESS_MS : in->c.patience_ms;
-    if (!t->have.n) { /* the server has no cursor either: it starts with what is here */
-        t->guess = true;
-        give_up(in, t, false);
-    }
-    while (t->held && t->hole_since != NONE && (rest_in_history || now - t->hole_since >= patience))
-        give_up(in, t, true);
-    if (!t->held)
-        return;
-    if (t->hole_since == NONE)
-        t->hole_since = now;
-    int64_t wait = FIRST_ASK_MS << (t->asks < 5 ? t->asks : 5);
-    t->asks++;
-    t->ask_at = now + (wait < ASK_MAX_MS ? wait : ASK_MAX_MS);
-    if (t->ask_at > t->hole_since + patience && now < t->hole_since + patience)
-        t->ask_at = t->hole_since + patience; /* giving up takes a fresh answer */
-}
-
-int64_t inbox_due(const struct inbox *in)
-{
-    int64_t due = NEVER;
-    struct talk *t;
-    DL_FOREACH2(in->waiting, t, wnext)
-    if (!t->asking && t->ask_at < due)
-        due = t->ask_at;
-    return due;
 }
 
 uint32_t inbox_confirmed(const struct inbox *in)
@@ -443,7 +323,18 @@ uint32_t inbox_confirmed(const struct inbox *in)
 
 size_t inbox_waiting(const struct inbox *in)
 {
-    return in->n_held;
+    const struct talk *t;
+    size_t n = in->n_held;
+    DL_FOREACH2(in->waiting, t, wnext)
+    n += t->news > ranges_last(&t->have).upto;
+    return n;
+}
+
+uint64_t inbox_known(const struct inbox *in, struct id16 conv)
+{
+    const struct talk *t = talk_find(in, conv);
+    uint64_t have = t ? ranges_last(&t->have).upto : 0, own = t ? ranges_last(&t->own).upto : 0;
+    return have > own ? have : own;
 }
 
 size_t inbox_take_cursors(struct inbox *in, struct inbox_cursor *out, size_t max)

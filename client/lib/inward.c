@@ -8,90 +8,35 @@
 #define READS_A_TURN 8
 #define BUDGET       (48 << 20) /* of memory that one frame (1 MiB at most) may unpack to */
 
-static bool get_id(const ProtobufCBinaryData *d, struct id16 *out)
-{
-    if (d->len != ID_SIZE)
-        return false;
-    memcpy(out->b, d->data, ID_SIZE);
-    return true;
-}
-
-static void bad(struct parley *p, const char *what, int64_t now)
+void inward_bad(struct parley *p, const char *what, int64_t now)
 {
     life_error(p, PARLEY_PROTOCOL, what);
     life_lost(p, PARLEY_PROTOCOL, what, 0, now);
 }
 
-static void *unpack(struct parley *p, const ProtobufCMessageDescriptor *d, struct slice s)
+void *inward_unpack(struct parley *p, const ProtobufCMessageDescriptor *d, struct slice s)
 {
     struct arena_protobuf pb;
     return protobuf_c_message_unpack(d, arena_protobuf_allocator(&pb, p->arena, BUDGET), s.n, s.p);
-}
-
-void inward_deliver(void *parley, const void *payload, size_t n, uint64_t missed, bool late)
-{
-    struct parley *p = parley;
-    Im__ChatPush *c = unpack(p, &im__chat_push__descriptor, (struct slice){payload, n});
-    struct id16 conv, sender, id = {0};
-    if (!c || !get_id(&c->conversation, &conv) || !get_id(&c->sender, &sender))
-        return;
-    (void)get_id(&c->msg_id, &id);
-    struct parley_message m = {.seq = c->seq,
-                               .sender_login = text_or(c->sender_login),
-                               .peer_login = text_or(c->peer_login),
-                               .sender_device = c->sender_device,
-                               .client_seq = c->client_seq,
-                               .time_ms = c->time_ms,
-                               .text = text_or(c->text),
-                               .content_type = text_or(c->content_type),
-                               .data = c->data.data,
-                               .data_n = c->data.len,
-                               .own = !memcmp(sender.b, p->user, ID_SIZE),
-                               .missed = missed,
-                               .late = late};
-    memcpy(m.conversation, conv.b, ID_SIZE);
-    memcpy(m.sender, sender.b, ID_SIZE);
-    memcpy(m.msg_id, id.b, ID_SIZE);
-    p->cb.message(p->ctx, &m);
-}
-
-static void on_push(struct parley *p, const struct frame *f, int64_t now)
-{
-    struct id16 conv;
-    if (!p->cb.message) {
-        inbox_refuse(p->inbox, f->seq_id);
-        return;
-    }
-    const Im__ChatPush *c = unpack(p, &im__chat_push__descriptor, f->payload);
-    if (!c || !get_id(&c->conversation, &conv) || !c->seq) {
-        bad(p, "a message that cannot be read", now);
-        return;
-    }
-    (void)inbox_message(p->inbox, conv, c->seq, f->seq_id, f->payload.p, f->payload.n, p->new_device, now);
 }
 
 static void on_page(struct parley *p, const struct frame *f, int64_t now)
 {
     struct pulling *u = &p->pull;
     struct id16 conv;
-    const Im__PullOfflineRsp *r = unpack(p, &im__pull_offline_rsp__descriptor, f->payload);
+    const Im__PullOfflineRsp *r = inward_unpack(p, &im__pull_offline_rsp__descriptor, f->payload);
     if (!r) {
-        bad(p, "a page that cannot be read", now);
+        inward_bad(p, "a page that cannot be read", now);
         return;
     }
     bool takes = p->cb.message != NULL;
     for (size_t i = 0; takes && i < r->n_cursors; i++)
         if (get_id(&r->cursors[i]->conversation, &conv))
             (void)inbox_have(p->inbox, conv, r->cursors[i]->from, r->cursors[i]->upto, false);
-    for (size_t i = 0; takes && i < r->n_items; i++) {
-        const ProtobufCMessage *m = &r->items[i]->base;
-        size_t n = protobuf_c_message_get_packed_size(m);
-        uint8_t *packed = arena_alloc(p->arena, n);
-        if (!packed || !get_id(&r->items[i]->conversation, &conv))
-            continue;
-        protobuf_c_message_pack(m, packed);
-        (void)inbox_message(p->inbox, conv, r->items[i]->seq, 0, packed, n, p->new_device, now);
-    }
+    for (size_t i = 0; takes && i < r->n_items; i++)
+        events_item(p, r->items[i], now);
+    if (takes) /* a new device starts at the head of its groups, too */
+        events_news(p, r->news, r->n_news, p->new_device ? INBOX_START : 0, now);
     if (f->seq_id == 0) {
         p->fresh &= r->more;
         if (r->more && !(u->seq_id && !u->one)) {
@@ -120,12 +65,26 @@ static void on_page(struct parley *p, const struct frame *f, int64_t now)
     }
 }
 
-static void on_ack(struct parley *p, const struct frame *f, int64_t now)
+static void placed(struct parley *p, const struct out *e, const Im__MsgAck *a)
 {
     struct id16 conv;
-    const Im__MsgAck *a = unpack(p, &im__msg_ack__descriptor, f->payload);
+    if (!get_id(&a->conversation, &conv))
+        return;
+    bool begins = e && (e->o.kind == PARLEY_GROUP_CREATE || e->o.kind == PARLEY_GROUP_JOIN);
+    if (p->cb.message)
+        (void)inbox_own(p->inbox, conv, a->seq, p->new_device || begins ? INBOX_START : 0);
+    else /* remembered all the same: nobody will ever deliver it to this device, so it must not look like a hole */
+        (void)inbox_have(p->inbox, conv, a->seq, a->seq, true);
+    p->last_conv = conv;
+    p->last_seq = a->seq;
+    snprintf(p->last_to, sizeof p->last_to, "%s", e ? e->o.to : "");
+}
+
+static void on_ack(struct parley *p, const struct frame *f, int64_t now)
+{
+    const Im__MsgAck *a = inward_unpack(p, &im__msg_ack__descriptor, f->payload);
     if (!a) {
-        bad(p, "an acknowledgement that cannot be read", now);
+        inward_bad(p, "an acknowledgement that cannot be read", now);
         return;
     }
     struct out *e = outbox_by_seq(&p->outbox, a->client_seq);
@@ -137,23 +96,21 @@ static void on_ack(struct parley *p, const struct frame *f, int64_t now)
         return;
     }
     inbox_event(p->inbox, f->seq_id);
-    if (a->stage == IM__STAGE__SEQUENCED && get_id(&a->conversation, &conv)) {
-        if (p->cb.message)
-            (void)inbox_own(p->inbox, conv, a->seq, p->new_device);
-        else /* remembered all the same: nobody will ever deliver it to this device, so it must not look like a hole */
-            (void)inbox_have(p->inbox, conv, a->seq, a->seq, true);
-    }
+    if (a->stage == IM__STAGE__SEQUENCED)
+        placed(p, e, a);
     if (e && a->stage == IM__STAGE__SEQUENCED)
         outward_told(p, e, PARLEY_SEQUENCED, PARLEY_OK, "", a);
+    else if (e && a->stage == IM__STAGE__NOTED)
+        outward_told(p, e, PARLEY_NOTED, PARLEY_OK, "", a);
     else if (e && a->stage == IM__STAGE__STAGE_REFUSED)
         outward_told(p, e, PARLEY_NOT_SENT, (enum parley_code)a->code, "", a);
 }
 
 static void on_login(struct parley *p, const struct frame *f, int64_t now)
 {
-    const Im__LoginRsp *r = unpack(p, &im__login_rsp__descriptor, f->payload);
+    const Im__LoginRsp *r = inward_unpack(p, &im__login_rsp__descriptor, f->payload);
     if (!r || !p->login_frame)
-        bad(p, "an answer to a log-in that was not asked for, or cannot be read", now);
+        inward_bad(p, "an answer to a log-in that was not asked for, or cannot be read", now);
     else if (r->code)
         life_login_refused(p, (enum parley_code)r->code, "", r->retry_after_ms, now);
     else
@@ -173,16 +130,16 @@ static void on_answer(struct parley *p, const struct frame *f, int64_t now)
 {
     struct request *r = request_of(p, f->seq_id);
     if (f->type == IM__FRAME_TYPE__REGISTER_RSP) {
-        const Im__RegisterRsp *m = unpack(p, &im__register_rsp__descriptor, f->payload);
+        const Im__RegisterRsp *m = inward_unpack(p, &im__register_rsp__descriptor, f->payload);
         if (!m)
-            bad(p, "an answer that cannot be read", now);
+            inward_bad(p, "an answer that cannot be read", now);
         else if (r && r->registration)
             request_answer(p, r, (enum parley_code)m->code, "", false,
                            m->user.len == ID_SIZE ? m->user.data : NULL);
     } else {
-        const Im__AccountExistsRsp *m = unpack(p, &im__account_exists_rsp__descriptor, f->payload);
+        const Im__AccountExistsRsp *m = inward_unpack(p, &im__account_exists_rsp__descriptor, f->payload);
         if (!m)
-            bad(p, "an answer that cannot be read", now);
+            inward_bad(p, "an answer that cannot be read", now);
         else if (r && !r->registration)
             request_answer(p, r, (enum parley_code)m->code, "", m->exists,
                            m->user.len == ID_SIZE ? m->user.data : NULL);
@@ -197,9 +154,9 @@ static bool passes(enum parley_code code)
 
 static void on_error(struct parley *p, const struct frame *f, int64_t now)
 {
-    const Im__Error *r = unpack(p, &im__error__descriptor, f->payload);
+    const Im__Error *r = inward_unpack(p, &im__error__descriptor, f->payload);
     if (!r) {
-        bad(p, "an error that cannot be read", now);
+        inward_bad(p, "an error that cannot be read", now);
         return;
     }
     char text[160];
@@ -221,7 +178,8 @@ static void on_error(struct parley *p, const struct frame *f, int64_t now)
     } else if (f->seq_id && f->seq_id == p->pull.seq_id) {
         p->pull.seq_id = 0;
         p->pull.at = now + (r->retry_after_ms ? r->retry_after_ms : 1000);
-    } else {
+    } else if (!fill_error(p, f->seq_id, code, now) &&
+               !ask_error(p, f->seq_id, code, text, r->retry_after_ms, now)) {
         p->why = code;
         snprintf(p->why_text, sizeof p->why_text, "%s", text);
         life_error(p, code, text);
@@ -230,9 +188,9 @@ static void on_error(struct parley *p, const struct frame *f, int64_t now)
 
 static void on_kicked(struct parley *p, const struct frame *f, int64_t now)
 {
-    const Im__Kicked *k = unpack(p, &im__kicked__descriptor, f->payload);
+    const Im__Kicked *k = inward_unpack(p, &im__kicked__descriptor, f->payload);
     if (!k) {
-        bad(p, "a farewell that cannot be read", now);
+        inward_bad(p, "a farewell that cannot be read", now);
         return;
     }
     enum parley_code code = (enum parley_code)k->code;
@@ -250,7 +208,7 @@ static void on_kicked(struct parley *p, const struct frame *f, int64_t now)
 
 static void on_goaway(struct parley *p, const struct frame *f, int64_t now)
 {
-    const Im__GoAway *g = unpack(p, &im__go_away__descriptor, f->payload);
+    const Im__GoAway *g = inward_unpack(p, &im__go_away__descriptor, f->payload);
     p->goaway_by = now + 1000;
     p->retry_at = g ? g->retry_after_ms : 0;
 }
@@ -258,9 +216,6 @@ static void on_goaway(struct parley *p, const struct frame *f, int64_t now)
 static void handle(struct parley *p, const struct frame *f, int64_t now)
 {
     switch (f->type) {
-    case IM__FRAME_TYPE__CHAT_PUSH:
-        on_push(p, f, now);
-        break;
     case IM__FRAME_TYPE__MSG_ACK:
         on_ack(p, f, now);
         break;
@@ -286,9 +241,13 @@ static void handle(struct parley *p, const struct frame *f, int64_t now)
     case IM__FRAME_TYPE__LOGOUT_RSP:
         life_end(p, PARLEY_STOPPED, "");
         break;
+    case IM__FRAME_TYPE__HISTORY_RSP:
+        if (!fill_answer(p, f, now))
+            ask_answer(p, f, now);
+        break;
     default: /* heartbeats say nothing more than that they came; later versions may push more */
-        if (f->seq_id && f->type >= IM__FRAME_TYPE__CHAT_PUSH && f->type < IM__FRAME_TYPE__ERROR)
-            inbox_event(p->inbox, f->seq_id);
+        if (!events_frame(p, f, now))
+            ask_answer(p, f, now);
         break;
     }
 }
@@ -302,7 +261,7 @@ static void frames(struct parley *p, int64_t now)
         if (rc == FRAME_MORE)
             break;
         if (rc != FRAME_READY) {
-            bad(p, "a frame of impossible length", now);
+            inward_bad(p, "a frame of impossible length", now);
             return;
         }
         handle(p, &f, now);

@@ -1,5 +1,5 @@
 #include "client/lib/client.h"
-#include "common/base/utf8.h"
+#include "common/base/clock.h"
 
 #include <errno.h>
 #include <utlist.h>
@@ -44,6 +44,10 @@ static void clear_connection(struct parley *p)
     p->pull.seq_id = 0;
     p->pull.chain = p->pull.started = false;
     p->pull.at = 0;
+    p->fill = (struct filling){0};
+    receipts_disconnected(p->receipts, clock_mono_ms());
+    ask_disconnected(p);
+    p->typing_at = 0;
     p->login_frame = p->acked = 0;
     p->connect_by = p->login_by = p->idle_by = p->beat_at = NEVER;
     p->goaway_by = p->bye_by = NEVER;
@@ -99,6 +103,7 @@ void life_end(struct parley *p, enum parley_code why, const char *detail)
     p->stop_by = NEVER;
     p->online_since = 0;
     requests_lost(p, why, text, true);
+    ask_end(p, why, text);
     life_set(p, PARLEY_ENDED, why, text);
 }
 
@@ -250,6 +255,7 @@ void life_tick(struct parley *p, int64_t now)
     DL_FOREACH_SAFE(p->requests, r, tmp)
     if (r->seq_id && now >= r->deadline)
         request_answer(p, r, PARLEY_DISCONNECTED, "no answer came in time", false, NULL);
+    ask_tick(p, now);
     if (now >= p->connect_by)
         unreachable(p, ETIMEDOUT, now);
     else if (now >= p->login_by)
@@ -297,5 +303,7 @@ int64_t life_due(const struct parley *p)
     for (const struct request *r = p->requests; r; r = r->next)
         if (r->seq_id)
             due = sooner(due, r->deadline);
+    for (const struct asked *a = p->asks; a; a = a->next)
+        due = sooner(due, a->deadline);
     return due;
 }

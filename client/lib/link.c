@@ -191,3 +191,18 @@ void link_frame(struct link *l, uint16_t type, uint32_t seq_id, const ProtobufCM
     if (n)
         protobuf_c_message_pack(m, p + FRAME_HEADER);
 }
+
+void link_packed(struct link *l, uint16_t type, uint32_t seq_id, uint64_t field1, const void *body, size_t n)
+{
+    uint8_t head[11] = {1 << 3};
+    size_t head_n = field1 ? 1 : 0;
+    for (uint64_t v = field1; v; v >>= 7)
+        head[head_n++] = (uint8_t)((v & 0x7f) | (v > 0x7f ? 0x80 : 0));
+    uint8_t *p = bytes_room(&l->out, FRAME_HEADER + head_n + n);
+    if (!p)
+        return; /* as above */
+    frame_header(p, type, seq_id, head_n + n);
+    memcpy(p + FRAME_HEADER, head, head_n);
+    if (n)
+        memcpy(p + FRAME_HEADER + head_n, body, n);
+}

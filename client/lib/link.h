@@ -40,5 +40,7 @@ ssize_t link_read(struct link *); /* appends to `in`; 0: closed by the other sid
 int link_flush(struct link *);    /* 0: all written or the socket is full; else it is broken */
 void link_frame(struct link *, uint16_t type, uint32_t seq_id,
                 const ProtobufCMessage *); /* msg may be NULL: empty */
+/* Of a packed payload, behind a field 1 that is a number (0: none). */
+void link_packed(struct link *, uint16_t type, uint32_t seq_id, uint64_t field1, const void *body, size_t n);
 
 #endif

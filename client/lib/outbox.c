@@ -1,7 +1,5 @@
 #include "client/lib/outbox.h"
 
-#include "client/lib/parley.h"
-
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
@@ -15,35 +13,16 @@ void outbox_release(struct outbox *b)
     }
 }
 
-static const void *put(uint8_t **at, const void *p, size_t n)
+struct out *outbox_add(struct outbox *b, const struct outgoing *o, uint64_t id, uint64_t client_seq)
 {
-    uint8_t *here = *at;
-    if (n)
-        memcpy(here, p, n);
-    here[n] = '\0';
-    *at += n + 1;
-    return here;
-}
-
-struct out *outbox_add(struct outbox *b, const struct parley_outgoing *o, uint64_t id, uint64_t client_seq)
-{
-    const char *to = o->to ? o->to : "", *type = o->content_type ? o->content_type : "";
-    size_t to_n = strlen(to), type_n = strlen(type);
-    struct out *e = malloc(sizeof *e + to_n + type_n + o->text_n + o->data_n + 4);
+    size_t to_n = strlen(o->to) + 1;
+    struct out *e = malloc(sizeof *e + to_n + o->body_n);
     if (!e)
         return NULL;
-    uint8_t *at = (uint8_t *)(e + 1);
-    *e = (struct out){.id = id ? id : b->last_id + 1,
-                      .client_seq = client_seq,
-                      .by_user = !to_n,
-                      .text_n = o->text_n,
-                      .data_n = o->data_n};
-    if (o->to_user && !to_n)
-        memcpy(e->to_user, o->to_user, sizeof e->to_user);
-    e->to = put(&at, to, to_n);
-    e->content_type = put(&at, type, type_n);
-    e->text = put(&at, o->text, o->text_n);
-    e->data = put(&at, o->data, o->data_n);
+    *e = (struct out){.id = id ? id : b->last_id + 1, .client_seq = client_seq, .o = *o};
+    e->o.to = memcpy(e + 1, o->to, to_n);
+    if (o->body_n)
+        e->o.body = memcpy((char *)(e + 1) + to_n, o->body, o->body_n);
     if (e->id > b->last_id)
         b->last_id = e->id;
     if (client_seq > b->last_seq)

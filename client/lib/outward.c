@@ -5,7 +5,7 @@
 #include <utlist.h>
 
 #define CURSORS_A_FRAME 64
-#define HEADER          10
+#define HEADER          21 /* of the frame, and client_seq */
 #define SAVE_MS         1000 /* an outcome is noted in the state file no later; repeats of the server do no harm */
 
 void request_free(struct parley *p, struct request *r)
@@ -40,7 +40,8 @@ void outward_told(struct parley *p, struct out *e, enum parley_stage stage, enum
                             .stage = stage,
                             .code = code,
                             .detail = text_or(detail),
-                            .to = e->to,
+                            .kind = (enum parley_kind)e->o.kind,
+                            .to = e->o.to,
                             .client_seq = e->client_seq};
     if (ack) {
         if (ack->msg_id.len == PARLEY_ID)
@@ -65,11 +66,18 @@ void outward_told(struct parley *p, struct out *e, enum parley_stage stage, enum
         free(e);
 }
 
-static uint32_t next_id(struct parley *p)
+uint32_t outward_id(struct parley *p)
 {
     if (++p->seq_id == 0)
         p->seq_id = 1;
     return p->seq_id;
+}
+
+uint32_t outward_frame(struct parley *p, uint16_t type, const ProtobufCMessage *m)
+{
+    uint32_t id = outward_id(p);
+    link_frame(&p->link, type, id, m);
+    return id;
 }
 
 static void send_requests(struct parley *p, int64_t now)
@@ -78,7 +86,7 @@ static void send_requests(struct parley *p, int64_t now)
     DL_FOREACH (p->requests, r) {
         if (r->seq_id)
             continue;
-        r->seq_id = next_id(p);
+        r->seq_id = outward_id(p);
         r->deadline = now + p->opt.answer_timeout_ms;
         if (r->registration) {
             Im__RegisterReq m = IM__REGISTER_REQ__INIT;
@@ -112,24 +120,19 @@ static void send_login(struct parley *p, int64_t now)
     m.device_class = p->device_class;
     m.client = p->client;
     m.fresh = p->fresh;
-    p->login_frame = next_id(p);
+    p->login_frame = outward_id(p);
     p->login_by = now + p->opt.answer_timeout_ms;
     link_frame(&p->link, IM__FRAME_TYPE__LOGIN_REQ, p->login_frame, &m.base);
 }
 
 static bool send_one(struct parley *p, struct out *e)
 {
-    Im__SingleChat m = IM__SINGLE_CHAT__INIT;
-    m.client_seq = e->client_seq;
-    m.to = (char *)(uintptr_t)e->to;
-    m.to_user = (ProtobufCBinaryData){e->by_user ? sizeof e->to_user : 0, e->to_user};
-    m.text = (char *)(uintptr_t)e->text;
-    m.content_type = (char *)(uintptr_t)e->content_type;
-    m.data = (ProtobufCBinaryData){e->data_n, (uint8_t *)(uintptr_t)e->data};
-    if (protobuf_c_message_get_packed_size(&m.base) + HEADER > p->max_frame)
+    if (e->o.body_n + HEADER > p->max_frame)
         return false;
-    e->seq_id = next_id(p);
-    link_frame(&p->link, IM__FRAME_TYPE__SINGLE_CHAT, e->seq_id, &m.base);
+    e->seq_id = outward_id(p);
+    link_packed(&p->link, e->o.frame, e->seq_id, e->client_seq, e->o.body, e->o.body_n);
+    if (e->o.kind == PARLEY_MESSAGE)
+        p->typing_at = 0; /* the message says that it is over */
     return true;
 }
 
@@ -147,31 +150,16 @@ static void send_chats(struct parley *p, int64_t now)
     }
 }
 
-static void send_pull(struct parley *p, int64_t now)
+static void send_receipts(struct parley *p, int64_t now)
 {
-    struct pulling *u = &p->pull;
-    if (now < u->at)
-        return;
-    if (!u->seq_id && !u->one) { /* nothing out: what is next? */
-        if (!u->chain && u->wanted && !u->started) {
-            u->chain = u->started = true;
-            u->done = u->rest = false;
-            u->after = 0;
-        }
-        if (!u->chain && inbox_ask(p->inbox, now, &u->conv)) {
-            u->one = true;
-            u->after = 0;
-            u->rest = false;
-        }
-        if (!u->chain && !u->one)
-            return;
+    struct receipt r;
+    while (receipts_next(p->receipts, now, &r)) {
+        Im__MsgRead m = IM__MSG_READ__INIT;
+        m.conversation = bytes_of(r.conv.b, ID_SIZE);
+        m.read = r.read;
+        m.delivered = r.delivered;
+        outward_frame(p, IM__FRAME_TYPE__MSG_READ, &m.base);
     }
-    Im__PullOfflineReq m = IM__PULL_OFFLINE_REQ__INIT;
-    m.after = u->after;
-    m.conversation = (ProtobufCBinaryData){u->one ? ID_SIZE : 0, u->conv.b};
-    u->seq_id = next_id(p);
-    u->at = now + p->opt.answer_timeout_ms; /* then once more: only the worker that answers may be away */
-    link_frame(&p->link, IM__FRAME_TYPE__PULL_OFFLINE_REQ, u->seq_id, &m.base);
 }
 
 static void send_acks(struct parley *p)
@@ -195,7 +183,7 @@ static void send_acks(struct parley *p)
         p->acked = m.upto > p->acked ? m.upto : p->acked;
         m.upto = p->acked;
         p->dirty = true;
-        link_frame(&p->link, IM__FRAME_TYPE__DELIVERY_ACK, next_id(p), &m.base);
+        outward_frame(p, IM__FRAME_TYPE__DELIVERY_ACK, &m.base);
     }
 }
 
@@ -221,10 +209,12 @@ void outward_pump(struct parley *p, int64_t now)
         send_acks(p);
         pulled(p);
         send_chats(p, now);
-        send_pull(p, now);
+        fill_send(p, now);
+        send_receipts(p, now);
+        ask_send(p, now);
         if (now >= p->beat_at) {
             p->beat_at = now + p->heartbeat_ms / 2;
-            link_frame(&p->link, IM__FRAME_TYPE__HEARTBEAT, next_id(p), NULL);
+            outward_frame(p, IM__FRAME_TYPE__HEARTBEAT, NULL);
         }
     }
     if (!p->link.out.n)
@@ -244,9 +234,8 @@ int64_t outward_due(const struct parley *p)
     due = p->beat_at;
     if (p->outbox.retry_at && p->outbox.retry_at < due)
         due = p->outbox.retry_at;
-    bool busy = p->pull.seq_id || p->pull.one || p->pull.chain || (p->pull.wanted && !p->pull.started);
-    int64_t pull = busy ? p->pull.at : inbox_due(p->inbox);
-    if (!busy && pull < p->pull.at)
-        pull = p->pull.at;
-    return pull < due ? pull : due;
+    int64_t others[] = {fill_due(p), receipts_due(p->receipts), ask_due(p)};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        due = others[i] < due ? others[i] : due;
+    return due;
 }

@@ -25,6 +25,9 @@ static void take_options(struct parley *p, const struct parley_options *o)
         .gap_patience_ms = or_default(o->gap_patience_ms, 20000),
         .queue_max = or_default(o->queue_max, 1000),
         .conversations_max = or_default(o->conversations_max, 10000),
+        .catch_up_max = or_default(o->catch_up_max, 1000),
+        .no_delivered = o->no_delivered,
+        .group_delivered = o->group_delivered,
     };
     if (p->opt.backoff_max_ms < p->opt.backoff_min_ms)
         p->opt.backoff_max_ms = p->opt.backoff_min_ms;
@@ -51,7 +54,8 @@ static int build(struct parley *p, const struct parley_options *o)
     struct inbox_conf conf = {
         .patience_ms = p->opt.gap_patience_ms,
         .talks_max = p->opt.conversations_max,
-        .deliver = inward_deliver,
+        .catch_up_max = p->opt.catch_up_max,
+        .deliver = events_deliver,
         .ctx = p,
     };
     int rc = link_init(&p->link, o->servers);
@@ -61,8 +65,9 @@ static int build(struct parley *p, const struct parley_options *o)
     p->device_class = strdup(o->device_class ? o->device_class : "terminal");
     p->client = strdup(o->client ? o->client : "libparley");
     p->inbox = inbox_new(&conf);
+    p->receipts = receipts_new();
     p->arena = arena_new(0);
-    if (!p->device_class || !p->client || !p->inbox || !p->arena)
+    if (!p->device_class || !p->client || !p->inbox || !p->receipts || !p->arena)
         return -ENOMEM;
     rc = state_open(&p->state, o->state_file, p->inbox, &p->outbox);
     if (rc)
@@ -82,6 +87,7 @@ struct parley *parley_new(const struct parley_options *o, const struct parley_ca
     p->state.lock = p->link.fd = -1;
     p->connect_by = p->login_by = p->idle_by = p->beat_at = p->goaway_by = NEVER;
     p->stop_by = p->bye_by = p->save_by = NEVER;
+    p->watch.at = NEVER;
     p->window = 64;
     p->heartbeat_ms = 30000;
     take_options(p, o);
@@ -112,6 +118,10 @@ void parley_free(struct parley *p)
         request_free(p, p->requests);
     link_release(&p->link);
     state_release(&p->state);
+    while (p->asks)
+        ask_free(p, p->asks);
+    free(p->watch.body);
+    receipts_free(p->receipts);
     inbox_free(p->inbox);
     outbox_release(&p->outbox);
     arena_free(p->arena);
@@ -218,34 +228,6 @@ int parley_stop(struct parley *p, uint32_t linger_ms)
     return 0;
 }
 
-int64_t parley_send(struct parley *p, const struct parley_outgoing *o)
-{
-    bool text = o->text && o->text_n, data = o->content_type && *o->content_type;
-    if ((!o->to || !*o->to) == !o->to_user || text == data || (!data && o->data_n))
-        return -EINVAL;
-    if (o->text_n > PARLEY_TEXT_MAX || o->data_n > PARLEY_TEXT_MAX || (data && strlen(o->content_type) > 128))
-        return -EMSGSIZE;
-    if ((text && !utf8_valid(o->text, o->text_n)) || (o->to && !utf8_valid(o->to, strlen(o->to))) ||
-        (o->to && strlen(o->to) > 256) || (data && !utf8_valid(o->content_type, strlen(o->content_type))))
-        return -EINVAL;
-    if (p->outbox.n >= p->opt.queue_max)
-        return -ENOBUFS;
-    const struct out *e = outbox_add(&p->outbox, o, 0, 0);
-    if (!e)
-        return -ENOMEM;
-    p->poked = true;
-    if (!p->dirty)
-        p->save_by = clock_mono_ms();
-    p->dirty = true;
-    return (int64_t)e->id;
-}
-
-int64_t parley_send_text(struct parley *p, const char *to, const char *text)
-{
-    struct parley_outgoing o = {.to = to, .text = text, .text_n = text ? strlen(text) : 0};
-    return parley_send(p, &o);
-}
-
 int parley_fd(const struct parley *p)
 {
     return p->link.fd;
@@ -318,6 +300,11 @@ enum parley_state parley_state(const struct parley *p)
 const char *parley_login_name(const struct parley *p)
 {
     return p->state.login;
+}
+
+const uint8_t *parley_user_id(const struct parley *p)
+{
+    return p->user;
 }
 
 const char *parley_token(const struct parley *p)

@@ -172,8 +172,8 @@ struct parley_answer {
 };
 typedef void parley_answer_fn(void *arg, const struct parley_answer *);
 
-/* The question's id (> 0), or -EINVAL, -EMSGSIZE, -ENOMEM; -ENOBUFS: 256 are not answered yet. Everything it points to
- * is copied. fn may be NULL. */
+/* The question's id (> 0), or -EINVAL, -EMSGSIZE, -ENOMEM; -ENOBUFS: 256 are not answered yet; -ESHUTDOWN: the handle is
+ * PARLEY_ENDED. Everything it points to is copied. fn may be NULL. */
 int64_t parley_ask(struct parley *, const struct parley_question *, parley_answer_fn *fn, void *arg);
 void parley_cancel(struct parley *, int64_t id); /* fn will not be called (any more) */
 

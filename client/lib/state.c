@@ -11,7 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define HEAD     "parley-state 1"
+#define HEAD     "parley-state 2"
+#define HEAD_1   "parley-state 1" /* wrote down what waited in another way */
 #define FILE_MAX (64 << 20)
 #define OWN_MAX  4096 /* places in a row; more are not worth remembering */
 
@@ -60,16 +61,10 @@ static void put_cursor(void *arg, const struct inbox_cursor *c, bool own)
 
 static void put_send(struct bytes *b, const struct out *e)
 {
-    bytes_printf(b, "send %" PRIu64 " %" PRIu64 " ", e->id, e->client_seq);
-    put_hex(b, e->to, strlen(e->to));
+    bytes_printf(b, "out %" PRIu64 " %" PRIu64 " %u %u ", e->id, e->client_seq, e->o.frame, e->o.kind);
+    put_hex(b, e->o.to, strlen(e->o.to));
     bytes_str(b, " ");
-    put_hex(b, e->to_user, e->by_user ? sizeof e->to_user : 0);
-    bytes_str(b, " ");
-    put_hex(b, e->text, e->text_n);
-    bytes_str(b, " ");
-    put_hex(b, e->content_type, strlen(e->content_type));
-    bytes_str(b, " ");
-    put_hex(b, e->data, e->data_n);
+    put_hex(b, e->o.body, e->o.body_n);
     bytes_str(b, "\n");
 }
 
@@ -84,6 +79,8 @@ static int write_file(const char *path, const struct bytes *b)
         else if (errno != EINTR)
             rc = -errno;
     }
+    if (!rc && fsync(fd)) /* else the name may point to nothing after a power cut */
+        rc = -errno;
     if (fd >= 0 && close(fd) && !rc)
         rc = -errno;
     return rc;
@@ -175,31 +172,22 @@ static int read_have(char *line, struct inbox *in, bool own)
         return inbox_have(in, c.conv, c.from, c.upto, true);
     int rc = 0;
     for (uint64_t n = c.from; !rc && n <= c.upto && n - c.from < OWN_MAX; n++)
-        rc = inbox_own(in, c.conv, n, false);
+        rc = inbox_own(in, c.conv, n, 0);
     return rc;
 }
 
 static int read_send(char *line, struct outbox *box)
 {
-    uint64_t id, seq;
-    char *f[5];
-    size_t n[5];
-    if (number(word(&line), &id) || number(word(&line), &seq) || id == 0)
+    uint64_t id, seq, frame, kind;
+    size_t to_n, body_n;
+    if (number(word(&line), &id) || number(word(&line), &seq) || number(word(&line), &frame) ||
+        number(word(&line), &kind) || id == 0 || frame > UINT16_MAX || kind > UINT16_MAX)
         return -EBADMSG;
-    for (int i = 0; i < 5; i++) {
-        f[i] = word(&line);
-        if (unhex(f[i], &n[i]))
-            return -EBADMSG;
-    }
-    if (n[1] != 0 && n[1] != ID_SIZE)
+    char *to = word(&line), *body = word(&line);
+    if (unhex(to, &to_n) || unhex(body, &body_n))
         return -EBADMSG;
-    struct parley_outgoing o = {.to = f[0],
-                                .to_user = n[1] ? (uint8_t *)f[1] : NULL,
-                                .text = f[2],
-                                .text_n = n[2],
-                                .content_type = f[3],
-                                .data = f[4],
-                                .data_n = n[4]};
+    struct outgoing o = {
+        .frame = (uint16_t)frame, .kind = (uint16_t)kind, .to = to, .body = body, .body_n = body_n};
     return outbox_add(box, &o, id, seq) ? 0 : -ENOMEM;
 }
 
@@ -218,7 +206,7 @@ static int read_line(struct state *s, char *line, struct inbox *in, struct outbo
         return read_have(line, in, false);
     if (!strcmp(what, "own"))
         return read_have(line, in, true);
-    if (!strcmp(what, "send"))
+    if (!strcmp(what, "out"))
         return read_send(line, box);
     return -EBADMSG;
 }
@@ -283,7 +271,8 @@ int state_open(struct state *s, const char *path, struct inbox *in, struct outbo
         return 0;
     }
     char *rest = text, *line;
-    if (!rc && strcmp(strsep(&rest, "\n"), HEAD))
+    const char *head = rc ? "" : strsep(&rest, "\n");
+    if (!rc && strcmp(head, HEAD) != 0 && strcmp(head, HEAD_1) != 0)
         rc = -EBADMSG;
     while (!rc && (line = strsep(&rest, "\n")) && strcmp(line, "end"))
         rc = read_line(s, line, in, box);

@@ -1,6 +1,6 @@
 /* state.h: the file that lets a restarted client go on where it was.
  *
- * Lines of text, replaced as a whole (write beside it, rename), mode 0600, ended by "end"; a file without
+ * Lines of text, replaced as a whole (write beside it, fsync, rename), mode 0600, ended by "end"; a file without
  * that is as none. A lock file beside it ("NAME.lock") keeps a second handle out. Numbers never go back even
  * if the file is old: the server's base at log-in is above all it ever saw from this device. */
 #ifndef PARLEY_CLIENT_STATE_H
