@@ -109,6 +109,18 @@ int pl_run(struct pl *pl, const char *const *argv, const char *env, char **out)
     return run(pl, args, env, true, false, out);
 }
 
+const char *pl_bins(const struct pl *pl)
+{
+    return pl->bins;
+}
+
+const char *pl_conninfo(struct pl *pl)
+{
+    char *text;
+    assert_true(asprintf(&text, "%s options='-c search_path=%s'", getenv("PARLEY_POSTGRES"), pl->schema) > 0);
+    return pl_keep(pl, text);
+}
+
 const char *pl_ctl(struct pl *pl, const char *const *words)
 {
     char path[PATH_MAX + 64], *out;

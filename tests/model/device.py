@@ -1,0 +1,219 @@
+"""device.py: one device of one user in the random-operations test: a small client with everything it saw kept."""
+import asyncio
+import os
+import struct
+import sys
+
+sys.path.insert(0, os.environ.get("PARLEY_INTEROP_GEN", os.path.join(os.path.dirname(__file__), "gen")))
+import client_pb2 as pb  # noqa: E402
+
+HEADER = struct.Struct(">IHI")
+WAIT_S = float(os.environ.get("PARLEY_INTEROP_WAIT_S", "60"))
+PUSHES = {pb.CHAT_PUSH: pb.ChatPush, pb.RECEIPT_PUSH: pb.ReceiptPush, pb.NEWS_PUSH: pb.NewsPush, pb.NOTE_PUSH: pb.NotePush,
+          pb.PRESENCE_PUSH: pb.PresencePush}
+ANSWERS = {pb.LOGIN_RSP: pb.LoginRsp, pb.REGISTER_RSP: pb.RegisterRsp, pb.PULL_OFFLINE_RSP: pb.PullOfflineRsp,
+           pb.CONV_LIST_RSP: pb.ConvListRsp, pb.CONV_INFO_RSP: pb.ConvInfoRsp, pb.HISTORY_RSP: pb.HistoryRsp,
+           pb.MEMBERS_RSP: pb.MembersRsp, pb.CONTACTS_RSP: pb.ContactsRsp, pb.ASKS_RSP: pb.AsksRsp, pb.ERROR: pb.Error}
+FINAL = (pb.SEQUENCED, pb.NOTED, pb.STAGE_REFUSED)
+AGAIN = (pb.BUSY, pb.TOO_MANY_REQUESTS, pb.TOO_MANY_UNRESOLVED, pb.INTERNAL, pb.SHUTTING_DOWN)
+
+
+class Lost(Exception):
+    """The connection ended; what had no answer is sent again."""
+
+
+class Device:
+    def __init__(self, login, device_id, edges):
+        self.login, self.device_id, self.edges = login, device_id, edges
+        self.user, self.number, self.token, self.password = b"", 0, "", "pass word " + login
+        self.last, self.fresh, self.over = 0, True, True
+        self.sends = {}     # client_seq -> (frame type, message) without an outcome
+        self.done = {}      # client_seq -> MsgAck, or the Error that kept it out of the log
+        self.sent = {}      # client_seq -> (frame type, message), all
+        self.seen = {}      # conversation -> {seq: ChatPush}
+        self.news = {}      # conversation -> upto
+        self.wrong = []     # what contradicts itself
+        self.changed = asyncio.Event()
+
+    # ---- the connection ----
+
+    async def open(self, edge):
+        host, port = self.edges[edge % len(self.edges)].rsplit(":", 1)
+        self.reader, self.writer = await asyncio.open_connection(host, int(port))
+        self.seq_id, self.delivery, self.unconfirmed, self.answers, self.asked = 0, 0, 0, {}, {}
+        self.over = False
+        self.task = asyncio.create_task(self.read())
+
+    def frame(self, kind, message):
+        self.seq_id += 1
+        payload = message.SerializeToString()
+        if not self.over:
+            self.writer.write(HEADER.pack(HEADER.size + len(payload), kind, self.seq_id) + payload)
+        return self.seq_id
+
+    async def ask(self, kind, message):
+        if self.over:
+            raise Lost()
+        f = self.answers[self.frame(kind, message)] = asyncio.get_running_loop().create_future()
+        try:
+            return await asyncio.wait_for(f, WAIT_S)
+        except asyncio.TimeoutError:
+            raise AssertionError(f"{self.login}: no answer to {kind} in {WAIT_S} s") from None
+
+    async def read(self):
+        try:
+            while True:
+                total, kind, seq_id = HEADER.unpack(await self.reader.readexactly(HEADER.size))
+                payload = await self.reader.readexactly(total - HEADER.size)
+                self.take(kind, seq_id, payload)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        self.over = True
+        self.changed.set()
+        for f in self.answers.values():
+            if not f.done():
+                f.set_exception(Lost())
+                f.exception()
+
+    def take(self, kind, seq_id, payload):
+        if kind == pb.MSG_ACK:
+            m = pb.MsgAck.FromString(payload)
+            if m.stage in FINAL:
+                self.pushed(seq_id)
+                self.outcome(m.client_seq, m)
+        elif kind in PUSHES:
+            self.pushed(seq_id)
+            self.push(kind, PUSHES[kind].FromString(payload))
+        elif kind in ANSWERS:
+            m = ANSWERS[kind].FromString(payload)
+            if kind == pb.PULL_OFFLINE_RSP:
+                self.page(m, seq_id)
+            if kind == pb.ERROR and seq_id in self.asked:
+                self.refused(self.asked[seq_id], m)
+            f = self.answers.pop(seq_id, None)
+            if f and not f.done():
+                f.set_result(m)
+
+    def pushed(self, seq_id):
+        if seq_id != self.delivery + 1:
+            self.wrong.append(f"delivery number {seq_id} after {self.delivery}")
+        self.delivery = seq_id
+        self.unconfirmed += 1
+        if self.unconfirmed >= 20:
+            self.confirm()
+
+    def push(self, kind, m):
+        if kind == pb.CHAT_PUSH:
+            self.keep(m)
+        elif kind == pb.NEWS_PUSH:
+            self.hear(m.news)
+
+    def keep(self, m):
+        """The same place must hold the same event, whichever way it comes; recalled ones come without their text."""
+        have = self.seen.setdefault(m.conversation, {})
+        old = have.setdefault(m.seq, m)
+        if (old.sender, old.kind, old.client_seq, old.msg_id) != (m.sender, m.kind, m.client_seq, m.msg_id):
+            self.wrong.append(f"two events at {m.conversation.hex()}/{m.seq}")
+
+    def hear(self, news):
+        for n in news:
+            self.news[n.conversation] = max(n.upto, self.news.get(n.conversation, 0))
+
+    def page(self, m, seq_id):
+        for item in m.items:
+            self.keep(item)
+        self.hear(m.news)
+        if m.more and seq_id == 0:
+            self.frame(pb.PULL_OFFLINE_REQ, pb.PullOfflineReq(after=m.next))
+
+    def confirm(self):
+        """Cursors are left out now and then: the server must cope with repeats, never with losses."""
+        ack = pb.DeliveryAck(upto=self.delivery)
+        for conversation, events in list(self.seen.items())[:64]:
+            upto = start = max(events)
+            while start - 1 in events:
+                start -= 1
+            c = ack.cursors.add(conversation=conversation, upto=upto)
+            setattr(c, "from", start)
+        self.unconfirmed = 0
+        self.frame(pb.DELIVERY_ACK, ack)
+
+    # ---- sends ----
+
+    def outcome(self, client_seq, m):
+        old = self.done.setdefault(client_seq, m)
+        if isinstance(old, pb.MsgAck) and isinstance(m, pb.MsgAck) and (old.stage, old.seq, old.code) != (m.stage, m.seq, m.code):
+            self.wrong.append(f"two outcomes of {client_seq}: {old} {m}")
+        if client_seq in self.sends:
+            del self.sends[client_seq]
+            self.changed.set()
+
+    def refused(self, client_seq, error):
+        if error.code in AGAIN:
+            asyncio.get_running_loop().call_later(0.2 + error.retry_after_ms / 1000, self.again, client_seq)
+        elif client_seq in self.sends:
+            self.outcome(client_seq, error)
+
+    def again(self, client_seq):
+        if client_seq in self.sends and not self.over:
+            kind, m = self.sends[client_seq]
+            self.asked[self.frame(kind, m)] = client_seq
+
+    def send(self, kind, m):
+        self.last += 1
+        m.client_seq = self.last
+        self.sends[self.last] = self.sent[self.last] = (kind, m)
+        self.again(self.last)
+        return self.last
+
+    def repeat(self, client_seq):
+        kind, m = self.sent[client_seq]
+        self.frame(kind, m)
+
+    async def settled(self, most=0):
+        """Until at most `most` sends have no outcome."""
+        limit = asyncio.get_running_loop().time() + WAIT_S
+        while len(self.sends) > most:
+            self.changed.clear()
+            if self.over:
+                raise Lost()
+            left = limit - asyncio.get_running_loop().time()
+            try:
+                await asyncio.wait_for(self.changed.wait(), max(left, 0.01))
+            except asyncio.TimeoutError:
+                raise AssertionError(f"{self.login}: no outcome of {sorted(self.sends)} in {WAIT_S} s") from None
+
+    # ---- sessions ----
+
+    async def log_in(self, edge):
+        m = pb.LoginReq(device_id=self.device_id, device_class="test", client="model 1", fresh=self.fresh)
+        if self.token:
+            m.token = self.token
+        else:
+            m.login, m.password = self.login, self.password
+        while True:
+            await self.open(edge)
+            try:
+                r = await self.ask(pb.LOGIN_REQ, m)
+            except Lost:
+                await asyncio.sleep(0.2)
+                continue
+            if r.code == pb.OK:
+                break
+            self.writer.close()
+            assert r.code in AGAIN, f"{self.login}: log-in: {r}"
+            await asyncio.sleep(0.3)
+        self.user, self.number, self.token = r.user, r.device, r.token
+        self.last, self.fresh = max(self.last, r.client_seq_base), False
+        for client_seq in sorted(self.sends):
+            self.again(client_seq)
+
+    async def cut(self):
+        self.writer.transport.abort()
+        await self.task
+
+    async def close(self):
+        if not self.over:
+            self.confirm()
+            self.writer.close()
+            await self.task
