@@ -228,8 +228,10 @@ tidy: $(GEN_H) ## clang-tidy over all C files
 
 # ---- tests ----
 RUN := PARLEY_BUILD='$(O)' PARLEY_MAKE='$(MAKE)' SANITIZE='$(SANITIZE)' TEST='$(TEST)' SEEDS='$(SEEDS)' SEED='$(SEED)' tests/run
+# The tools are in Python; a minimal Debian has none.
+PYTHON_FIRST := command -v $(PYTHON) >/dev/null || tools/deps || exit 1;
 test: ## install what is missing, build, run everything on real servers
-	@+$(RUN)
+	@+$(PYTHON_FIRST) $(RUN)
 check: ## build and run the unit and integration tests whose name contains TEST=NAME; installs nothing
 	@+$(RUN) --no-deps --only unit,integration
 unit: ## build and run the unit tests; installs nothing
@@ -259,9 +261,9 @@ docs: all ## the pages that are made from the source: error codes, settings
 	tools/make-errors
 	tools/make-configuration $(O)/bin
 bench: ## the benchmark: private servers, the pipeline, floors measured in the same run
-	@+test -x tools/bench || { echo 'tools/bench is not here yet'; exit 2; }; PARLEY_BUILD='$(O)' PARLEY_MAKE='$(MAKE)' tools/bench
+	@+$(PYTHON_FIRST) PARLEY_BUILD='$(O)' PARLEY_MAKE='$(MAKE)' tools/bench
 demo: ## install what is missing, build, start everything and let two demo users talk; Ctrl-C stops it
-	@+test -x tools/demo || { echo 'tools/demo is not here yet'; exit 2; }; PARLEY_BUILD='$(O)' PARLEY_MAKE='$(MAKE)' tools/demo
+	@+$(PYTHON_FIRST) PARLEY_BUILD='$(O)' PARLEY_MAKE='$(MAKE)' tools/demo
 deps: ## install the packages and Kafka jars that are missing
 	@tools/deps
 deps-dev: ## the same, and clang-format, clang-tidy, clang
