@@ -10,9 +10,13 @@ struct decided {
     int64_t offset;
     bool present;
     uint64_t seq;
-    int64_t time_ms;
+    int64_t time_ms, until_ms;
     UT_hash_handle hh;
+    size_t n_users;
+    struct id16 users[]; /* whom it changed */
 };
+
+#define FIXED 24 /* of a row: number, time, end */
 
 const struct slice fanout_ahead_key = {"ahead", 5};
 
@@ -40,10 +44,16 @@ void fanout_decided_key(int64_t offset, uint8_t key[F_DECIDED_KEY])
     put64(key, (uint64_t)offset);
 }
 
-void fanout_decided_row(uint64_t seq, int64_t time_ms, uint8_t row[F_DECIDED_ROW])
+size_t fanout_decided_row(uint64_t seq, int64_t time_ms, int64_t until_ms, struct slice users,
+                          uint8_t row[F_DECIDED_ROW])
 {
+    size_t n = users.n > CONV_USERS * ID_SIZE ? 0 : users.n;
     put64(row, seq);
     put64(row + 8, (uint64_t)time_ms);
+    put64(row + 16, (uint64_t)until_ms);
+    if (n)
+        memcpy(row + FIXED, users.p, n);
+    return FIXED + n;
 }
 
 static struct decided *find(const struct ahead *a, int64_t offset)
@@ -76,18 +86,35 @@ void ahead_load(struct ahead *a, uint8_t table, struct slice key, struct slice r
     }
     if (table != F_DECIDED || key.n != F_DECIDED_KEY)
         return;
-    struct decided *d = calloc(1, sizeof *d);
+    size_t n = row.n > FIXED ? (row.n - FIXED) / ID_SIZE : 0;
+    struct decided *d = calloc(1, sizeof *d + n * sizeof d->users[0]);
     if (!d) {
         a->known = false; /* plan asks again, and the shell gives up after its rounds */
         return;
     }
     d->offset = (int64_t)get64(key.p);
-    if (row.n == F_DECIDED_ROW) {
+    if (row.n >= FIXED) {
+        const uint8_t *p = row.p;
         d->present = true;
-        d->seq = get64(row.p);
-        d->time_ms = (int64_t)get64((const uint8_t *)row.p + 8);
+        d->seq = get64(p);
+        d->time_ms = (int64_t)get64(p + 8);
+        d->until_ms = (int64_t)get64(p + 16);
+        d->n_users = n;
+        memcpy(d->users, p + FIXED, n * sizeof d->users[0]);
     }
     HASH_ADD(hh, a->rows, offset, sizeof d->offset, d);
+}
+
+/* Both lists ascend. */
+static void mark_changed(const struct decided *d, const struct conv_event *ev, struct conv_outcome *out)
+{
+    const uint8_t *users = ev->users.p;
+    for (size_t i = 0, k = 0; i < ev->users.n / ID_SIZE && k < d->n_users; i++) {
+        if (memcmp(users + i * ID_SIZE, d->users[k].b, ID_SIZE) != 0)
+            continue;
+        out->changed[i / 64] |= UINT64_C(1) << i % 64;
+        k++;
+    }
 }
 
 bool ahead_outcome(struct ahead *a, int64_t offset, const struct conv *conv, const struct conv_event *ev,
@@ -97,7 +124,9 @@ bool ahead_outcome(struct ahead *a, int64_t offset, const struct conv *conv, con
     const struct decided *d = find(a, offset);
     if (!d || !d->present)
         return conv_recall(conv, ev, out);
-    *out = (struct conv_outcome){.verdict = CONV_ACCEPTED, .seq = d->seq, .time_ms = d->time_ms};
+    *out = (struct conv_outcome){
+        .verdict = CONV_ACCEPTED, .seq = d->seq, .time_ms = d->time_ms, .until_ms = d->until_ms};
+    mark_changed(d, ev, out);
     fanout_decided_key(offset, key);
     fx_put(fx, F_DECIDED, (struct slice){key, sizeof key}, (struct slice){0});
     return true;

@@ -12,6 +12,7 @@
 #define PARLEY_FANOUT_CORE_H
 
 #include "common/base/core.h"
+#include "common/im/conv.h"
 #include "common/im/lease.h"
 #include "common/im/presence.h"
 
@@ -34,10 +35,12 @@ extern const struct core_ops fanout_core;
 /* The rows that F_AHEAD and F_DECIDED consist of; keys are big-endian. */
 #define F_AHEAD_ROW   8
 #define F_DECIDED_KEY 8
-#define F_DECIDED_ROW 16
+#define F_DECIDED_ROW (24 + CONV_USERS * ID_SIZE) /* at most */
 extern const struct slice fanout_ahead_key;
 void fanout_ahead_row(int64_t ahead, uint8_t row[F_AHEAD_ROW]);
 void fanout_decided_key(int64_t offset, uint8_t key[F_DECIDED_KEY]);
-void fanout_decided_row(uint64_t seq, int64_t time_ms, uint8_t row[F_DECIDED_ROW]);
+/* `users`: whom it changed, 16 bytes each. Returns the row's length. */
+size_t fanout_decided_row(uint64_t seq, int64_t time_ms, int64_t until_ms, struct slice users,
+                          uint8_t row[F_DECIDED_ROW]);
 
 #endif

@@ -89,8 +89,9 @@ static bool ask(struct restore *r)
         [MARK] = "SELECT next[1] FROM parley_marks WHERE store = '" SCHEMA_STORE_CONV
                  "' AND part = $1::int4 AND present",
         [CELLS] = "SELECT key, row FROM cells WHERE part = $1::int4",
-        [DECIDED] = "SELECT conv_offset, seq, time_ms FROM messages WHERE conv_part = $1::int4 AND "
-                    "conv_offset >= $2::int8",
+        [DECIDED] =
+            "SELECT conv_offset, seq, time_ms, until_ms, users FROM messages WHERE conv_part = $1::int4 AND "
+            "conv_offset >= $2::int8",
     };
     static const int n_params[STAGES] = {[MARK] = 1, [CELLS] = 1, [DECIDED] = 2};
     char part[16], from[24];
@@ -104,6 +105,7 @@ static bool ask(struct restore *r)
 static void take_row(struct restore *r, const PGresult *res)
 {
     uint8_t key[F_DECIDED_KEY], row[F_DECIDED_ROW];
+    size_t n;
     switch (r->stage) {
     case MARK:
         r->mark = get64(res, 0);
@@ -115,9 +117,9 @@ static void take_row(struct restore *r, const PGresult *res)
         break;
     case DECIDED:
         fanout_decided_key(get64(res, 0), key);
-        fanout_decided_row((uint64_t)get64(res, 1), get64(res, 2), row);
-        shell_recovery_row(r->shell, F_DECIDED, (struct slice){key, sizeof key},
-                           (struct slice){row, sizeof row});
+        n = fanout_decided_row((uint64_t)get64(res, 1), get64(res, 2), get64(res, 3),
+                               (struct slice){PQgetvalue(res, 0, 4), (size_t)PQgetlength(res, 0, 4)}, row);
+        shell_recovery_row(r->shell, F_DECIDED, (struct slice){key, sizeof key}, (struct slice){row, n});
         break;
     default:
         return;

@@ -42,8 +42,8 @@ static void decided(struct sim *s, const struct sim_spart *pg, int64_t from, str
         if (message_row_parse(pg->appended[i], &m, &t) || m.conv_offset < from)
             continue;
         fanout_decided_key(m.conv_offset, key);
-        fanout_decided_row(m.seq, m.time_ms, row);
-        sim_rows_put(s, rows, F_DECIDED, (struct slice){key, sizeof key}, (struct slice){row, sizeof row});
+        size_t n = fanout_decided_row(m.seq, m.time_ms, m.until_ms, t.users, row);
+        sim_rows_put(s, rows, F_DECIDED, (struct slice){key, sizeof key}, (struct slice){row, n});
     }
 }
 

@@ -525,8 +525,8 @@ static void cells_that_are_ahead_tell_what_they_decided(void **state)
     static const int accepted[] = {0, 1, 3, 5};
     for (size_t i = 0; i < 4; i++) {
         fanout_decided_key(accepted[i], key);
-        fanout_decided_row(i + 1, 1000 + accepted[i], row);
-        run_put(&w->run, F_DECIDED, slice_of(key, sizeof key), slice_of(row, sizeof row));
+        size_t n = fanout_decided_row(i + 1, 1000 + accepted[i], 0, (struct slice){NULL, 0}, row);
+        run_put(&w->run, F_DECIDED, slice_of(key, sizeof key), slice_of(row, n));
     }
     run_crash(&w->run);
     run_open(&w->run, &fanout_core, &settings, &w->views, 1, 1);

@@ -214,22 +214,26 @@ static void what_is_told_again_goes_to_those_who_see_it(void **state)
     struct trio t = trio(w);
     struct session dora = live(w, "dora", 1, 3, 40, 1);
     uint8_t key[F_DECIDED_KEY], row[F_DECIDED_ROW], ahead[F_AHEAD_ROW];
-    struct record log[3] = {
-        record(w, (struct op){.from = "anna", .client_seq = 2, .conv = t.g}),
-        record(w,
-               (struct op){
-                   .from = "anna", .client_seq = 3, .kind = K(GROUP_INVITE), .conv = t.g, .users = {"dora"}}),
-        record(
-            w,
-            (struct op){
-                .from = "anna", .client_seq = 4, .kind = K(GROUP_REMOVE), .conv = t.g, .users = {"bert"}})};
+    struct record log[3] = {record(w, (struct op){.from = "anna", .client_seq = 2, .conv = t.g}),
+                            record(w, (struct op){.from = "anna",
+                                                  .client_seq = 3,
+                                                  .kind = K(GROUP_INVITE),
+                                                  .conv = t.g,
+                                                  .users = {"carl", "dora"}}),
+                            record(w, (struct op){.from = "anna",
+                                                  .client_seq = 4,
+                                                  .kind = K(GROUP_REMOVE),
+                                                  .conv = t.g,
+                                                  .users = {"bert"}})};
     assert_int_equal(run_batch(&w->run, log, 3), CORE_OK);
     fanout_ahead_row(4, ahead);
     run_put(&w->run, F_AHEAD, fanout_ahead_key, slice_of(ahead, sizeof ahead));
     for (int i = 1; i <= 3; i++) {
         fanout_decided_key(i, key);
-        fanout_decided_row((uint64_t)i + 1, 1000 + i, row);
-        run_put(&w->run, F_DECIDED, slice_of(key, sizeof key), slice_of(row, sizeof row));
+        struct id16 changed = uid(i == 2 ? "dora" : "bert");
+        size_t n = fanout_decided_row((uint64_t)i + 1, 1000 + i, 0,
+                                      i == 1 ? (struct slice){NULL, 0} : slice_id(&changed), row);
+        run_put(&w->run, F_DECIDED, slice_of(key, sizeof key), slice_of(row, n));
     }
     run_crash(&w->run);
     run_open(&w->run, &fanout_core, &settings, &views, 1, 1);
@@ -240,6 +244,10 @@ static void what_is_told_again_goes_to_those_who_see_it(void **state)
     pass(w);
     assert_int_equal(run_batch(&w->run, &log[1], 1), CORE_OK);
     push_is(w, heard_by(w, &dora), K(GROUP_INVITE), 3);
+    const Im__ChatPush *p = UNPACK(w, chat_push, heard_by(w, &dora));
+    struct id16 id = uid("dora");
+    assert_int_equal(p->n_users, 1); /* carl was there */
+    assert_memory_equal(p->users[0].data, id.b, ID_SIZE);
     pass(w);
     assert_int_equal(run_batch(&w->run, &log[2], 1), CORE_OK);
     push_is(w, heard_by(w, &t.bert), K(GROUP_REMOVE), 4);
