@@ -1,7 +1,7 @@
 /* output.h: frames that wait to be written to a socket, and the writing of them.
  *
- * Small payloads are copied behind their headers into 4 KiB pieces, larger ones are referenced, so that what goes to many
- * is in memory once. Pieces come from a free list; an idle connection has none. One thread. */
+ * What goes to many is in memory once and referenced; small frames that gather on one socket are copied together into 4 KiB
+ * pieces. Pieces come from free lists; an idle connection has none. One thread. */
 #ifndef PARLEY_EDGE_OUTPUT_H
 #define PARLEY_EDGE_OUTPUT_H
 
@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 
-#define OUTPUT_COPY 512 /* payloads up to here are copied */
+#define OUTPUT_COPY 512 /* payloads up to here are copied behind others */
 
 struct piece;
 struct output { /* in the connection; all zero: nothing waits */

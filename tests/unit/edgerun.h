@@ -20,7 +20,7 @@
 
 #include <cmocka.h>
 
-#define ER_CONNS 64
+#define ER_CONNS 256
 #define ER_EPOCH 500u
 
 struct er_frame {
@@ -47,11 +47,11 @@ struct er {
     int64_t us;
     bool full; /* the producer takes nothing */
     bool no_jobs;
-    bool closed[ER_CONNS], paused[ER_CONNS];
+    bool closed[ER_CONNS], paused[ER_CONNS], behind[ER_CONNS];
     enum edge_cut why[ER_CONNS];
     struct er_frame frames[20000];
     struct er_record records[20000];
-    struct er_job jobs[100];
+    struct er_job jobs[1000];
     size_t n_frames, n_records, n_jobs, n_commits;
     int64_t committed, next; /* next: offset of the next delivery record */
     const char *lost;
@@ -111,6 +111,10 @@ static void er_lost(void *ctx, const char *why)
 {
     ((struct er *)ctx)->lost = why;
 }
+static bool er_behind(void *ctx, uint32_t conn)
+{
+    return ((struct er *)ctx)->behind[conn];
+}
 
 static const struct edge_out er_out = {.write = er_write,
                                        .close = er_close,
@@ -118,7 +122,8 @@ static const struct edge_out er_out = {.write = er_write,
                                        .produce = er_produce,
                                        .job = er_job,
                                        .commit = er_commit,
-                                       .lost = er_lost};
+                                       .lost = er_lost,
+                                       .behind = er_behind};
 
 static inline void er_time(struct er *r, int64_t ms) /* passes */
 {
@@ -382,6 +387,40 @@ static inline int64_t er_push(struct er *r, const struct er_user *u, struct id16
     p.text = (char *)"hello";
     return er_item(r, ER_EPOCH, IM__ITEM_KIND__ITEM_MESSAGE, IM__FRAME_TYPE__CHAT_PUSH, 0, &p.base, &s, conv,
                    seq);
+}
+/* One item to many; without names when there are more than 64, as from fanout. */
+static inline int64_t er_many(struct er *r, Im__ItemKind kind, const struct er_user *u, size_t n,
+                              struct id16 conv, uint64_t seq)
+{
+    Im__DeliverItem it = IM__DELIVER_ITEM__INIT;
+    Im__ChatPush p = IM__CHAT_PUSH__INIT;
+    uint8_t payload[256], users[64 * ID_SIZE];
+    uint32_t handles[8192], devices[64];
+    uint64_t logins[64];
+    p.text = (char *)"to many";
+    p.seq = seq;
+    it.kind = kind;
+    it.frame_type = IM__FRAME_TYPE__CHAT_PUSH;
+    it.payload.len = im__chat_push__pack(&p, payload);
+    it.payload.data = payload;
+    it.conversation = codec_bytes(slice_id(&conv));
+    it.seq = seq;
+    it.n_handles = n;
+    it.handles = handles;
+    for (size_t i = 0; i < n; i++)
+        handles[i] = u[i].handle;
+    for (size_t i = 0; i < n && n <= 64; i++) {
+        memcpy(users + i * ID_SIZE, u[i].id.b, ID_SIZE);
+        devices[i] = u[i].device;
+        logins[i] = u[i].login;
+    }
+    if (n <= 64) {
+        it.users = codec_bytes(slice_of(users, n * ID_SIZE));
+        it.n_devices = it.n_logins = n;
+        it.devices = devices;
+        it.logins = logins;
+    }
+    return er_deliver(r, ER_EPOCH, &it);
 }
 static inline bool er_chat(struct er *r, const struct er_user *u, uint32_t seq_id, uint64_t client_seq,
                            const char *to)
