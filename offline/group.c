@@ -170,20 +170,17 @@ enum core_rc mark_missed(struct offline *o, struct user *u, const struct missed 
 enum core_rc mark_bounced(struct offline *o, struct user *u, struct queue *q, const struct missed *e,
                           struct fx *fx)
 {
-    struct head *h = rows_head(o, e->conv);
-    if (!h || u->marks.missing)
+    if (!head_at(o, e) || u->marks.missing)
         return CORE_STOP;
     if (covered(o, u->id, q->device, e->conv, e->seq))
         return CORE_OK;
-    struct mark *m = marks_find(&u->marks, e->conv);
+    const struct mark *m = marks_find(&u->marks, e->conv);
     if (!user_has(u, q->device)) { /* its login comes later: nobody would keep a mark for it */
         q->header_dirty |= !q->rest_in_history;
         q->rest_in_history = true;
         rows_touch_queue(o, q);
-    } else if (m && m->upto == 0) {
-        head_at(o, e);
-    } else if (!m || m->upto < e->seq) {
-        set_mark(o, u, e->conv, e->seq, e->at);
+    } else if (!m || (m->upto && m->upto < e->seq)) {
+        set_mark(o, u, e->conv, 0, 0);
     }
     if (queue_live(o, q))
         news_push(o, e, &q->session, 1, fx);
