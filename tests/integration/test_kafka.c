@@ -3,6 +3,7 @@
 #include "common/base/kadmin.h"
 #include "common/base/kconsumer.h"
 #include "common/base/kgroups.h"
+#include "common/base/klive.h"
 #include "common/base/kproducer.h"
 #include "common/base/kview.h"
 #include "common/base/loop.h"
@@ -691,6 +692,73 @@ static void view_catches_up_then_follows(void **state)
     kproducer_free(p, 1000);
 }
 
+struct live {
+    int n[PARTS], gaps;
+    int64_t first[PARTS], last[PARTS];
+};
+
+static void on_live(void *ctx, const struct record *r)
+{
+    struct live *l = ctx;
+    int32_t p = r->part;
+    assert_in_range(p, 0, PARTS - 1);
+    if (l->n[p]++ == 0)
+        l->first[p] = r->offset;
+    else
+        l->gaps += r->offset != l->last[p] + 1;
+    l->last[p] = r->offset;
+}
+
+/* What is written while it is being added may be missed: until something comes. Returns how many were written. */
+static int until_heard(struct kproducer *p, const struct live *h, int32_t part)
+{
+    int n = 0;
+    for (; h->n[part] == 0; n++) {
+        assert_true(n < 300);
+        fill(p, 0, part, 1);
+        for (int64_t end = clock_mono_ms() + 100; h->n[part] == 0 && clock_mono_ms() < end;)
+            assert_int_equal(loop_turn(loop, 10), 0);
+    }
+    return n;
+}
+
+static void live_reads_what_is_new(void **state)
+{
+    (void)state;
+    struct names n;
+    make_names(&n, "live");
+    struct kproducer *p = producer(&n);
+    fill(p, 0, 0, 50);
+    struct live h = {.gaps = 0};
+    const struct klive_conf c = {
+        .kafka = kafka, .name = n.a, .partitions = PARTS, .ctx = &h, .message = on_live};
+    struct klive *l = klive_new(loop, &c);
+    klive_add(l, 0);
+    klive_add(l, 0);
+    klive_add(l, 99);
+    int written = 50 + until_heard(p, &h, 0);
+    assert_true(h.first[0] >= 50);
+    WAIT_UNTIL(h.last[0] == written - 1);
+    klive_add(l, 1); /* who was there goes on where it was */
+    fill(p, 0, 0, 20);
+    until_heard(p, &h, 1);
+    WAIT_UNTIL(h.last[0] == written + 19);
+    assert_int_equal(h.gaps, 0);
+    klive_remove(l, 0);
+    assert_int_equal(loop_turn(loop, 0), 0);
+    int before = h.n[0];
+    int64_t last = h.last[1];
+    fill(p, 0, 0, 5);
+    fill(p, 0, 1, 5);
+    WAIT_UNTIL(h.last[1] >= last + 5);
+    assert_int_equal(h.n[0], before);
+    klive_remove(l, 1);
+    assert_int_equal(loop_turn(loop, 0), 0);
+    klive_free(l);
+    klive_free(NULL);
+    kproducer_free(p, 1000);
+}
+
 static bool on_range(void *ctx, const struct record *r)
 {
     struct seen *s = ctx;
@@ -793,6 +861,7 @@ int main(void)
         cmocka_unit_test(groups_can_be_described_on_the_loop),
         cmocka_unit_test(topics_and_offsets),
         cmocka_unit_test(view_catches_up_then_follows),
+        cmocka_unit_test(live_reads_what_is_new),
         cmocka_unit_test(range_reads_exactly_what_was_asked),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
