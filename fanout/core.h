@@ -1,7 +1,9 @@
 /* core.h: fanout's decisions: numbers for the records of im.conversation, and who is to be told.
  *
- * Per record: run the reducer, tell the sender's connection the outcome, and for an accepted message give it to every
- * live session of the members (one record per slot and batch) and, for devices not reached that way, to im.offline.
+ * Per record: run the reducer, tell the sender's connection the outcome, and give what was accepted to every live
+ * session of those who see it (one record per slot and batch) and, for devices not reached that way, to im.offline: of
+ * a direct conversation a record per user with the message in it, of a group one per partition that only points. What
+ * was noted goes to those it concerns and is never queued; an announcement to all sessions of every held slot.
  * Reads the presence and lease views, which must be caught up before the first step. Sends are safe to repeat: clients
  * drop by (conversation, seq), queues by the same pair.
  *
