@@ -216,6 +216,8 @@ uint16_t conv_group_judge(struct conv *c, const struct conv_event *e, struct con
         return IM__CODE__REFUSED;
     uint16_t quiet = silenced(c, m, out->time_ms);
     switch (e->kind) {
+    case IM__CONV_KIND__CONV_GROUP_CREATE: /* judged by create already */
+        return c->head ? IM__CODE__REFUSED : 0;
     case IM__CONV_KIND__CONV_MESSAGE:
         return quiet ? quiet : conv_reply_check(c, e, m);
     case IM__CONV_KIND__CONV_EDIT:
