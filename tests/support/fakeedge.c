@@ -31,9 +31,39 @@ static void on_message(void *ctx, const struct parley_message *m)
     say(ctx, "message %u/%llu %s%s%s missed=%llu\n", m->conversation[0], (unsigned long long)m->seq, m->text,
         m->own ? " own" : "", m->late ? " late" : "", (unsigned long long)m->missed);
 }
+static void on_event(void *ctx, const struct parley_message *m)
+{
+    say(ctx, "event %s %u/%llu %s target=%llu people=%zu%s%s role=%d flags=%u missed=%llu\n",
+        parley_kind_name(m->kind), m->conversation[0], (unsigned long long)m->seq, m->text,
+        (unsigned long long)m->target, m->people_n, m->people_n ? " " : "",
+        m->people_n ? m->people[0].login : "", (int)m->role, m->flags, (unsigned long long)m->missed);
+}
+static void on_note(void *ctx, const struct parley_note *n)
+{
+    say(ctx, "note %s %u %s %s people=%zu\n", parley_kind_name(n->kind), n->conversation[0], n->sender_login,
+        n->text, n->people_n);
+}
+static void on_receipt(void *ctx, const struct parley_receipt *r)
+{
+    say(ctx, "receipt %u user=%u%s read=%llu delivered=%llu\n", r->conversation[0], r->user[0],
+        r->own ? " own" : "", (unsigned long long)r->read, (unsigned long long)r->delivered);
+}
+static void on_typing(void *ctx, const struct parley_typist *t)
+{
+    say(ctx, "typing %u %s%s\n", t->conversation[0], t->login, t->stopped ? " stopped" : "");
+}
+static void on_presence(void *ctx, const struct parley_presence *v, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        say(ctx, "presence %u %s\n", v[i].user[0], v[i].online ? "online" : "offline");
+}
+static void on_news(void *ctx, const uint8_t *conv, uint64_t upto)
+{
+    say(ctx, "news %u/%llu\n", conv[0], (unsigned long long)upto);
+}
 static void on_sent(void *ctx, const struct parley_sent *s)
 {
-    static const char *const names[] = {"?", "accepted", "sequenced", "refused"};
+    static const char *const names[] = {"?", "accepted", "sequenced", "refused", "noted"};
     say(ctx, "sent %llu %s %s seq=%llu\n", (unsigned long long)s->id, names[s->stage],
         parley_code_name(s->code), (unsigned long long)s->seq);
 }
@@ -67,6 +97,12 @@ void fake_client(struct fake *f, const struct parley_options *o)
     struct parley_options opt = o ? *o : (struct parley_options){0};
     struct parley_callbacks cb = {.state = on_state,
                                   .message = on_message,
+                                  .event = on_event,
+                                  .note = on_note,
+                                  .receipt = on_receipt,
+                                  .typing = on_typing,
+                                  .presence = on_presence,
+                                  .news = on_news,
                                   .sent = on_sent,
                                   .error = on_error,
                                   .kicked = on_kicked,
@@ -94,6 +130,13 @@ void fake_start(struct fake *f, const struct parley_options *o, const char *othe
     snprintf(servers, sizeof servers, "%s%s%s", other_servers, *other_servers ? "," : "", f->addr);
     opt.servers = servers;
     fake_client(f, &opt);
+}
+
+void fake_online(struct fake *f, uint64_t base)
+{
+    fake_start(f, NULL, "");
+    assert_int_equal(parley_login(f->p, "alice", "correct horse"), 0);
+    fake_login(f, base, 64, true);
 }
 
 void fake_stop(struct fake *f)
@@ -185,6 +228,19 @@ void fake_settle(struct fake *f)
     m.message = mark;
     assert_int_equal(raw_send(f->s, IM__FRAME_TYPE__ERROR, 0, &m.base), 0);
     fake_saw(f, line);
+}
+
+void fake_answer(struct fake *f, uint16_t type, const struct raw_frame *r, const ProtobufCMessage *m)
+{
+    assert_int_equal(raw_send(f->s, type, r->seq_id, m), 0);
+}
+
+void fake_refuse(struct fake *f, uint32_t seq_id, Im__Code code, uint32_t retry_ms)
+{
+    Im__Error m = IM__ERROR__INIT;
+    m.code = code;
+    m.retry_after_ms = retry_ms;
+    assert_int_equal(raw_send(f->s, IM__FRAME_TYPE__ERROR, seq_id, &m.base), 0);
 }
 
 static void fill(Im__ChatPush *m, uint8_t id[16], uint8_t conv, uint64_t seq, const char *text)

@@ -23,6 +23,7 @@ struct fake {
 /* More servers in front of this one may be given ("" for none); options may be NULL. */
 void fake_start(struct fake *, const struct parley_options *, const char *other_servers);
 void fake_client(struct fake *, const struct parley_options *); /* a new handle, to the same server */
+void fake_online(struct fake *, uint64_t base);                 /* started, and logged in as a new device */
 void fake_stop(struct fake *);
 void fake_run(void *); /* one turn of the client; given to raw_pump() */
 
@@ -38,6 +39,8 @@ void fake_push(struct fake *, uint32_t delivery, uint8_t conv, uint64_t seq, con
 void fake_ack(struct fake *, uint32_t seq_id, uint64_t client_seq, Im__Stage, uint8_t conv, uint64_t seq);
 void fake_page(struct fake *, uint32_t seq_id, uint8_t conv, const uint64_t *seqs, size_t n, bool more,
                uint64_t next);
+void fake_answer(struct fake *, uint16_t type, const struct raw_frame *question, const ProtobufCMessage *);
+void fake_refuse(struct fake *, uint32_t seq_id, Im__Code, uint32_t retry_ms); /* ERROR */
 /* Waits for DELIVERY_ACKs until `upto` is confirmed. */
 void fake_confirmed(struct fake *, uint32_t upto);
 

@@ -15,11 +15,64 @@
 #define PULL  IM__FRAME_TYPE__PULL_OFFLINE_REQ
 #define LOGIN IM__FRAME_TYPE__LOGIN_REQ
 
-static void online(struct fake *f, uint64_t base)
+/* A folder for a state file, and a client that keeps it. */
+struct home {
+    char dir[32], file[64];
+    struct parley_options o;
+};
+
+static void home_new(struct home *h)
+{
+    *h = (struct home){.dir = "/tmp/parley-client-XXXXXX"};
+    assert_non_null(mkdtemp(h->dir));
+    snprintf(h->file, sizeof h->file, "%s/state", h->dir);
+    h->o = (struct parley_options){.state_file = h->file, .backoff_min_ms = 2, .backoff_max_ms = 10};
+}
+
+static void home_free(struct home *h)
+{
+    char lock[80];
+    snprintf(lock, sizeof lock, "%s.lock", h->file);
+    unlink(h->file);
+    unlink(lock);
+    rmdir(h->dir);
+}
+
+/* Logged in as a new device, with a state file. */
+static void home_start(struct home *h, struct fake *f, uint64_t base)
+{
+    home_new(h);
+    fake_start(f, &h->o, "");
+    h->o.servers = f->addr;
+    parley_login(f->p, "alice", "correct horse");
+    fake_login(f, base, 64, true);
+}
+
+/* The program starts again, as if it had been killed. */
+static void home_restart(struct home *h, struct fake *f, uint64_t base)
+{
+    parley_free(f->p);
+    fake_client(f, &h->o);
+    assert_int_equal(parley_login_token(f->p, NULL), 0);
+    fake_login(f, base, 64, false);
+}
+
+/* Started, asked to log in by password, and the request came. */
+static struct raw_frame *asked_in(struct fake *f, const char *password)
 {
     fake_start(f, NULL, "");
-    assert_int_equal(parley_login(f->p, "alice", "correct horse"), 0);
-    fake_login(f, base, 64, true);
+    parley_login(f->p, "alice", password);
+    fake_accept(f);
+    return fake_want(f, LOGIN);
+}
+
+/* A send is taken, and has its place. */
+static void placed(struct fake *f, uint32_t frame, uint32_t delivery, uint64_t client_seq, uint64_t seq)
+{
+    fake_ack(f, frame, client_seq, IM__STAGE__ACCEPTED, 3, 0);
+    fake_ack(f, delivery, client_seq, IM__STAGE__SEQUENCED, 3, seq);
+    while (parley_unresolved(f->p))
+        fake_run(f);
 }
 
 /* The next SINGLE_CHAT has this number and text; its seqId. */
@@ -38,10 +91,7 @@ static void password_then_token(void **state)
 {
     (void)state;
     struct fake f;
-    fake_start(&f, NULL, "");
-    parley_login(f.p, "alice", "correct horse");
-    fake_accept(&f);
-    struct raw_frame *r = fake_want(&f, LOGIN);
+    struct raw_frame *r = asked_in(&f, "correct horse");
     Im__LoginReq *m = (Im__LoginReq *)r->msg;
     assert_string_equal(m->login, "alice");
     assert_string_equal(m->password, "correct horse");
@@ -69,10 +119,7 @@ static void refused_login_ends(void **state)
     (void)state;
     struct fake f;
     Im__LoginRsp m = IM__LOGIN_RSP__INIT;
-    fake_start(&f, NULL, "");
-    parley_login(f.p, "alice", "wrong");
-    fake_accept(&f);
-    struct raw_frame *r = fake_want(&f, LOGIN);
+    struct raw_frame *r = asked_in(&f, "wrong");
     m.code = IM__CODE__BAD_CREDENTIALS;
     raw_send(f.s, IM__FRAME_TYPE__LOGIN_RSP, r->seq_id, &m.base);
     raw_frame_free(r);
@@ -85,14 +132,8 @@ static void busy_login_is_tried_again(void **state)
 {
     (void)state;
     struct fake f;
-    Im__Error m = IM__ERROR__INIT;
-    fake_start(&f, NULL, "");
-    parley_login(f.p, "alice", "correct horse");
-    fake_accept(&f);
-    struct raw_frame *r = fake_want(&f, LOGIN);
-    m.code = IM__CODE__TOO_MANY_REQUESTS;
-    m.retry_after_ms = 5;
-    raw_send(f.s, IM__FRAME_TYPE__ERROR, r->seq_id, &m.base);
+    struct raw_frame *r = asked_in(&f, "correct horse");
+    fake_refuse(&f, r->seq_id, IM__CODE__TOO_MANY_REQUESTS, 5);
     raw_frame_free(r);
     fake_login(&f, 1, 64, true);
     fake_saw(&f, "state online");
@@ -176,7 +217,7 @@ static void messages_in_split_reads(void **state)
     uint8_t frame[512];
     uint8_t id[16] = {3}, sender[16] = {2};
     Im__ChatPush m = IM__CHAT_PUSH__INIT;
-    online(&f, 1);
+    fake_online(&f, 1);
     m.conversation = (ProtobufCBinaryData){16, id};
     m.sender = (ProtobufCBinaryData){16, sender};
     m.text = (char *)(uintptr_t) "in pieces";
@@ -196,7 +237,7 @@ static void repeats_are_dropped_and_confirmed(void **state)
 {
     (void)state;
     struct fake f;
-    online(&f, 1);
+    fake_online(&f, 1);
     fake_push(&f, 1, 3, 1, "one");
     fake_push(&f, 2, 3, 1, "one");
     fake_push(&f, 3, 3, 2, "two");
@@ -209,7 +250,7 @@ static void a_hole_is_pulled(void **state)
 {
     (void)state;
     struct fake f;
-    online(&f, 1);
+    fake_online(&f, 1);
     fake_push(&f, 1, 3, 1, "one");
     fake_push(&f, 2, 3, 4, "four");
     struct raw_frame *r = fake_want(&f, PULL);
@@ -235,7 +276,7 @@ static void pages_after_login_and_pulled(void **state)
     (void)state;
     struct fake f;
     uint64_t a[] = {1, 2, 3}, b[] = {4, 5};
-    online(&f, 1);
+    fake_online(&f, 1);
     fake_page(&f, 0, 3, a, 3, true, 3);
     struct raw_frame *r = fake_want(&f, PULL);
     assert_int_equal(((Im__PullOfflineReq *)r->msg)->after, 3);
@@ -268,7 +309,7 @@ static void sends_and_their_stages(void **state)
 {
     (void)state;
     struct fake f;
-    online(&f, 100);
+    fake_online(&f, 100);
     assert_int_equal(parley_send_text(f.p, "bob", "one"), 1);
     assert_int_equal(parley_send_text(f.p, "bob", "two"), 2);
     assert_int_equal(parley_send_text(f.p, "bob", "bad\xff"), -EINVAL);
@@ -300,10 +341,7 @@ static void without_a_taker_nothing_is_confirmed(void **state)
     fake_push(&f, 1, 3, 1, "one");
     fake_page(&f, 0, 4, (uint64_t[]){1}, 1, false, 0);
     parley_send_text(f.p, "bob", "x");
-    fake_ack(&f, chat(&f, 1, "x"), 1, IM__STAGE__ACCEPTED, 3, 0);
-    fake_ack(&f, 2, 1, IM__STAGE__SEQUENCED, 3, 2);
-    while (parley_unresolved(f.p))
-        fake_run(&f);
+    placed(&f, chat(&f, 1, "x"), 2, 1, 2);
     parley_stop(f.p, 0);
     raw_frame_free(fake_want(&f, IM__FRAME_TYPE__LOGOUT_REQ));
     assert_true(raw_quiet(f.s, IM__FRAME_TYPE__DELIVERY_ACK));
@@ -315,46 +353,30 @@ static void own_places_are_remembered_without_a_taker(void **state)
 {
     (void)state;
     struct fake f;
-    char dir[] = "/tmp/parley-client-XXXXXX", file[64], lock[70];
-    assert_non_null(mkdtemp(dir));
-    snprintf(file, sizeof file, "%s/state", dir);
-    snprintf(lock, sizeof lock, "%s.lock", file);
-    struct parley_options o = {.state_file = file, .backoff_min_ms = 2, .backoff_max_ms = 10};
-    fake_start(&f, &o, "");
-    o.servers = f.addr;
-    parley_login(f.p, "alice", "correct horse");
-    fake_login(&f, 0, 64, true);
+    struct home h;
+    home_start(&h, &f, 0);
     fake_push(&f, 1, 3, 1, "one");
     fake_confirmed(&f, 1);
     parley_free(f.p);
-    f.p = parley_new(&o, NULL, NULL);
+    f.p = parley_new(&h.o, NULL, NULL);
     assert_int_equal(parley_login_token(f.p, NULL), 0);
     fake_login(&f, 50, 64, false);
     parley_send_text(f.p, "bob", "x");
-    uint32_t id = chat(&f, 51, "x");
-    fake_ack(&f, id, 51, IM__STAGE__ACCEPTED, 3, 0);
-    fake_ack(&f, 1, 51, IM__STAGE__SEQUENCED, 3, 2);
-    while (parley_unresolved(f.p))
-        fake_run(&f);
-    parley_free(f.p);
-    fake_client(&f, &o);
-    assert_int_equal(parley_login_token(f.p, NULL), 0);
-    fake_login(&f, 60, 64, false);
+    placed(&f, chat(&f, 51, "x"), 1, 51, 2);
+    home_restart(&h, &f, 60);
     fake_push(&f, 1, 3, 3, "three");
     fake_confirmed(&f, 1);
     assert_int_equal(fake_count(&f, "message"), 2);
     assert_true(raw_quiet(f.s, PULL));
     fake_stop(&f);
-    unlink(file);
-    unlink(lock);
-    rmdir(dir);
+    home_free(&h);
 }
 
 static void stale_is_told(void **state)
 {
     (void)state;
     struct fake f;
-    online(&f, 5);
+    fake_online(&f, 5);
     parley_send_text(f.p, "bob", "old");
     chat(&f, 6, "old");
     fake_ack(&f, 1, 6, IM__STAGE__STAGE_REFUSED, 3, IM__CODE__STALE);
@@ -366,7 +388,7 @@ static void resends_after_a_cut_in_order_before_new(void **state)
 {
     (void)state;
     struct fake f;
-    online(&f, 100);
+    fake_online(&f, 100);
     for (int i = 0; i < 3; i++)
         parley_send_text(f.p, "bob", (const char *[]){"one", "two", "three"}[i]);
     fake_ack(&f, chat(&f, 101, "one"), 101, IM__STAGE__ACCEPTED, 3, 0);
@@ -413,16 +435,12 @@ static void refused_for_now_leaves_again(void **state)
 {
     (void)state;
     struct fake f;
-    Im__Error m = IM__ERROR__INIT;
-    online(&f, 0);
+    fake_online(&f, 0);
     parley_send_text(f.p, "bob", "one");
-    m.code = IM__CODE__BUSY;
-    m.retry_after_ms = 3;
-    raw_send(f.s, IM__FRAME_TYPE__ERROR, chat(&f, 1, "one"), &m.base);
+    fake_refuse(&f, chat(&f, 1, "one"), IM__CODE__BUSY, 3);
     uint32_t id = chat(&f, 1, "one");
     fake_saw(&f, "error BUSY");
-    m.code = IM__CODE__UNKNOWN_USER;
-    raw_send(f.s, IM__FRAME_TYPE__ERROR, id, &m.base);
+    fake_refuse(&f, id, IM__CODE__UNKNOWN_USER, 0);
     fake_saw(&f, "sent 1 refused UNKNOWN_USER");
     fake_stop(&f);
 }
@@ -432,7 +450,7 @@ static void goaway_confirms_and_comes_back(void **state)
     (void)state;
     struct fake f;
     Im__GoAway g = IM__GO_AWAY__INIT;
-    online(&f, 0);
+    fake_online(&f, 0);
     fake_push(&f, 1, 3, 1, "one");
     parley_send_text(f.p, "bob", "mine");
     uint32_t id = chat(&f, 1, "mine");
@@ -456,7 +474,7 @@ static void kicked_for_another_login_ends(void **state)
     (void)state;
     struct fake f;
     Im__Kicked k = IM__KICKED__INIT;
-    online(&f, 0);
+    fake_online(&f, 0);
     k.code = IM__CODE__SLOW_READER;
     raw_send(f.s, IM__FRAME_TYPE__KICKED, 0, &k.base);
     fake_saw(&f, "kicked SLOW_READER");
@@ -472,7 +490,7 @@ static void nonsense_closes(void **state)
 {
     (void)state;
     struct fake f;
-    online(&f, 0);
+    fake_online(&f, 0);
     raw_bytes(f.s, "\0\0\0\3xx", 6);
     fake_saw(&f, "error PROTOCOL");
     fake_login(&f, 0, 64, false);
@@ -486,7 +504,7 @@ static void stop_says_good_bye(void **state)
     (void)state;
     struct fake f;
     Im__LogoutRsp m = IM__LOGOUT_RSP__INIT;
-    online(&f, 0);
+    fake_online(&f, 0);
     parley_send_text(f.p, "bob", "last");
     parley_stop(f.p, 5000);
     fake_ack(&f, chat(&f, 1, "last"), 1, IM__STAGE__ACCEPTED, 3, 0);
@@ -501,29 +519,21 @@ static void a_restart_goes_on(void **state)
 {
     (void)state;
     struct fake f;
-    char dir[] = "/tmp/parley-client-XXXXXX", file[64], lock[70];
+    struct home h;
     struct stat st;
-    assert_non_null(mkdtemp(dir));
-    snprintf(file, sizeof file, "%s/state", dir);
-    snprintf(lock, sizeof lock, "%s.lock", file);
-    struct parley_options o = {.state_file = file};
-    fake_start(&f, &o, "");
-    struct parley_options again = o;
-    again.servers = f.addr;
-    parley_login(f.p, "alice", "correct horse");
-    fake_login(&f, 100, 64, true);
+    char device[80];
+    home_start(&h, &f, 100);
     fake_push(&f, 1, 3, 1, "one");
     fake_confirmed(&f, 1);
     parley_send_text(f.p, "bob", "\xc3\xa4 unresolved");
     chat(&f, 101, "\xc3\xa4 unresolved");
-    assert_int_equal(stat(file, &st), 0);
+    assert_int_equal(stat(h.file, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
-    char device[80];
     snprintf(device, sizeof device, "%s", parley_device_id(f.p));
-    assert_null(parley_new(&again, NULL, NULL)); /* one at a time */
+    assert_null(parley_new(&h.o, NULL, NULL)); /* one at a time */
     assert_int_equal(errno, EBUSY);
     parley_free(f.p); /* as if killed: nothing was said to the server */
-    fake_client(&f, &again);
+    fake_client(&f, &h.o);
     assert_string_equal(parley_device_id(f.p), device);
     assert_int_equal(parley_login(f.p, "mallory", "xxxxxxxx"), -EEXIST);
     assert_int_equal(parley_login_token(f.p, NULL), 0);
@@ -539,34 +549,44 @@ static void a_restart_goes_on(void **state)
     fake_confirmed(&f, 2);
     assert_int_equal(fake_count(&f, "message"), 1);
     fake_stop(&f);
-    unlink(file);
-    unlink(lock);
-    rmdir(dir);
+    home_free(&h);
+}
+
+static void write_state(const struct home *h, const char *text)
+{
+    FILE *t = fopen(h->file, "w");
+    assert_non_null(t);
+    fputs(text, t);
+    fclose(t);
 }
 
 static void a_torn_state_file_is_as_none(void **state)
 {
     (void)state;
-    char dir[] = "/tmp/parley-client-XXXXXX", file[64], lock[70];
-    assert_non_null(mkdtemp(dir));
-    snprintf(file, sizeof file, "%s/state", dir);
-    snprintf(lock, sizeof lock, "%s.lock", file);
-    struct parley_options o = {.state_file = file, .servers = "127.0.0.1:1"};
-    FILE *t = fopen(file, "w");
-    fputs("parley-state 1\nlogin 616c", t);
-    fclose(t);
-    struct parley *p = parley_new(&o, NULL, NULL);
+    struct home h;
+    home_new(&h);
+    h.o.servers = "127.0.0.1:1";
+    write_state(&h, "parley-state 2\nlogin 616c");
+    struct parley *p = parley_new(&h.o, NULL, NULL);
     assert_non_null(p);
     assert_int_equal(parley_login_token(p, NULL), -ENOENT);
     parley_free(p);
-    t = fopen(file, "w");
-    fputs("parley-state 1\nlogin zz\nend\n", t);
-    fclose(t);
-    assert_null(parley_new(&o, NULL, NULL));
-    assert_int_equal(errno, EBADMSG);
-    unlink(file);
-    unlink(lock);
-    rmdir(dir);
+    write_state(&h, "parley-state 1\nlogin 616c\ntoken 7474\nend\n"); /* of an earlier version */
+    p = parley_new(&h.o, NULL, NULL);
+    assert_non_null(p);
+    assert_string_equal(parley_login_name(p), "al");
+    parley_free(p);
+    static const char *const bad[] = {
+        "login zz", "out 1 2 10 1 626f62", "out 0 2 10 1 626f62 -", "out 1 2 70000 1 626f62 -", "have 00 1 2",
+        "nonsense"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char text[100];
+        snprintf(text, sizeof text, "parley-state 2\n%s\nend\n", bad[i]);
+        write_state(&h, text);
+        assert_null(parley_new(&h.o, NULL, NULL));
+        assert_int_equal(errno, EBADMSG);
+    }
+    home_free(&h);
 }
 
 /* The server starts anew (its logs were wiped, or another deployment has this address): places that an earlier one
@@ -575,30 +595,20 @@ static void a_server_that_does_not_know_the_device_voids_its_places(void **state
 {
     (void)state;
     struct fake f;
-    char dir[] = "/tmp/parley-client-XXXXXX", file[64], lock[70];
-    assert_non_null(mkdtemp(dir));
-    snprintf(file, sizeof file, "%s/state", dir);
-    snprintf(lock, sizeof lock, "%s.lock", file);
-    struct parley_options o = {.state_file = file};
-    fake_start(&f, &o, "");
-    parley_login(f.p, "alice", "correct horse");
-    fake_login(&f, 100, 64, true);
+    struct home h;
+    home_start(&h, &f, 100);
     fake_push(&f, 1, 1, 1, "old one");
     fake_push(&f, 2, 1, 2, "old two");
     fake_confirmed(&f, 2);
     parley_free(f.p);
-    raw_free(f.s);
-    f.s = NULL;
-    fake_client(&f, &o);
+    fake_client(&f, &h.o);
     parley_login(f.p, "alice", "correct horse");
     fake_login(&f, 100, 64, true);
     fake_push(&f, 1, 1, 1, "new one");
     fake_confirmed(&f, 1);
     fake_saw(&f, "new one");
     fake_stop(&f);
-    unlink(file);
-    unlink(lock);
-    rmdir(dir);
+    home_free(&h);
 }
 
 static void options_are_checked(void **state)
