@@ -106,7 +106,8 @@ static enum core_rc fanout_plan(void *core, const struct record *r, struct want 
     rc = convcache_plan(f->convs, &rec.event, want);
     if (rc == CORE_STOP)
         return rc;
-    enum core_rc told = tell_plan(f->convs, &rec.event, want);
+    enum core_rc told =
+        tell_plan(f->convs, &rec.event, !f->ahead.known || ahead_has(&f->ahead, r->offset), want);
     return told == CORE_OK && waits ? CORE_MORE : told == CORE_OK ? rc : told;
 }
 

@@ -19,8 +19,9 @@ struct tell;
 struct tell *tell_new(const struct fanout_views *); /* views are borrowed; NULL: no memory */
 void tell_free(struct tell *);
 
-/* From plan(), after convcache_plan() for the same event: wants what telling it looks at. CORE_MORE: ask again. */
-enum core_rc tell_plan(struct convcache *, const struct conv_event *, struct want *);
+/* From plan(), after convcache_plan() for the same event: wants what telling it looks at. CORE_MORE: ask again. `past`:
+ * the cells are ahead of the event. */
+enum core_rc tell_plan(struct convcache *, const struct conv_event *, bool past, struct want *);
 
 /* The sender's connection gets the outcome, if its epoch is live. What was accepted goes to every live session of those
  * who see its number, but the sending device's own, and to im.offline for those with a device not reached so. False:

@@ -6,11 +6,23 @@ static bool both(enum core_rc a, enum core_rc b)
     return a == CORE_MORE || b == CORE_MORE;
 }
 
-enum core_rc tell_plan(struct convcache *convs, const struct conv_event *ev, struct want *want)
+/* Who is no member is refused, and only they hear of it. Whatever makes them one in the same batch wants the roster
+ * itself. */
+static bool outsider(const struct conv *c, const struct conv_event *ev)
+{
+    struct conv_cell missing[CONV_NEEDS_MAX];
+    struct conv_member_view m;
+    return ev->kind != IM__CONV_KIND__CONV_GROUP_JOIN && conv_needs_member(c, ev->user, missing) == 0 &&
+           (!conv_member(c, ev->user, &m) || m.role == 0);
+}
+
+enum core_rc tell_plan(struct convcache *convs, const struct conv_event *ev, bool past, struct want *want)
 {
     const struct conv *c = convcache_find(convs, ev->conv);
     if (!c || conv_type(c) != CONV_GROUP)
         return CORE_OK; /* also while its header is on its way: the judging asks again then */
+    if (!past && outsider(c, ev))
+        return CORE_OK;
     switch (ev->kind) {
     case IM__CONV_KIND__CONV_GROUP_CREATE: /* a repeat: only the sender hears */
         return CORE_OK;

@@ -192,6 +192,29 @@ static void a_repeat_is_not_told_again(void **state)
     assert_int_equal(w->run.fx.n_sends, w->seen + 1);
 }
 
+/* Nobody from outside can have the whole roster read again and again. */
+static void an_outsider_costs_no_roster(void **state)
+{
+    struct world *w = *state;
+    struct trio t = trio(w);
+    static const struct fanout_settings tiny = {.cache_bytes = 1};
+    run_crash(&w->run);
+    run_open(&w->run, &fanout_core, &tiny, &views, w->offset, w->offset);
+    one(w, (struct op){.from = "zoe", .client_seq = 1, .conv = t.g});
+    assert_int_equal(w->run.rounds, 2);
+    pass(w);
+    struct record both[2] = {
+        record(w,
+               (struct op){
+                   .from = "anna", .client_seq = 2, .kind = K(GROUP_INVITE), .conv = t.g, .users = {"zoe"}}),
+        record(w, (struct op){.from = "zoe", .client_seq = 2, .conv = t.g})}; /* a member by then */
+    assert_int_equal(run_batch(&w->run, both, 2), CORE_OK);
+    struct heard h = heard(w, 1);
+    assert_int_equal(h.n, 2);
+    push_is(w, h.item[0], K(GROUP_INVITE), 2);
+    push_is(w, h.item[1], K(MESSAGE), 3);
+}
+
 /* ---- after a crash, after a recovery ---- */
 
 static void a_group_that_left_memory_is_told_alike(void **state)
@@ -332,6 +355,7 @@ int main(void)
         T(who_is_invited_hears_it_from_there_on),
         T(the_end_of_a_group_is_told_to_its_members),
         T(a_repeat_is_not_told_again),
+        T(an_outsider_costs_no_roster),
         T(a_group_that_left_memory_is_told_alike),
         T(what_is_told_again_goes_to_those_who_see_it),
         T(records_follow_edges_not_members),
