@@ -3,18 +3,21 @@
 #include "common/im/convcache.h"
 #include "common/im/convrec.h"
 #include "persister/core.h"
+#include "persister/model.h"
 #include "persister/rows.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 METRIC_COUNTER(rows, "parley_persister_messages_total", "History rows handed to PostgreSQL.");
+METRIC_COUNTER(noted, "parley_persister_noted_total", "Records that changed something without a number.");
 METRIC_COUNTER(skipped, "parley_persister_skipped_total", "Records without a row: repeats and refusals.");
 METRIC_HISTOGRAM(batch_rows, "parley_persister_batch_rows", "History rows per transaction.", 1);
 METRIC_GAUGE(cache_bytes, "parley_persister_cache_bytes", "Memory of conversations kept, all partitions.");
 
 struct pconv {
     struct convcache *convs;
+    struct model *model;
     int32_t part;
     int64_t n_rows; /* of this batch */
     size_t bytes_told;
@@ -27,6 +30,7 @@ static void pconv_close(void *core)
         return;
     metric_add(&cache_bytes, -(int64_t)p->bytes_told);
     convcache_free(p->convs);
+    model_free(p->model);
     free(p);
 }
 
@@ -38,8 +42,9 @@ static void *pconv_open(const struct core_open *o)
         return NULL;
     p->part = o->part;
     p->convs = convcache_new(P_CELL, (size_t)s->cache_bytes);
-    if (!p->convs) {
-        free(p);
+    p->model = model_new();
+    if (!p->convs || !p->model) {
+        pconv_close(p);
         return NULL;
     }
     return p;
@@ -79,25 +84,45 @@ static void pconv_load(void *core, uint8_t table, struct slice key, struct slice
         convcache_load(p->convs, key, row);
 }
 
+static void history_row(struct pconv *p, struct fx *fx, const struct convrec *rec,
+                        const struct conv_outcome *out, const struct record *r, const struct conv *after)
+{
+    uint32_t flags = conv_type(after) == CONV_GROUP ? conv_flags(after) : 0;
+    struct slice row = message_row_pack(fx, rec, out, r, flags);
+    fx_append(fx, message_row_wide(row) ? P_EVENT : P_MESSAGE, row);
+    if (out->seq % SEARCH_BLOCK == 0) {
+        uint8_t key[KEY_BLOCK];
+        block_key(rec->event.conv, out->seq / SEARCH_BLOCK - 1, key);
+        fx_put(fx, P_BLOCK, (struct slice){key, sizeof key}, (struct slice){"", 1});
+    }
+    metric_add(&rows, 1);
+    p->n_rows++;
+}
+
 static enum core_rc pconv_step(void *core, const struct record *r, int64_t now_ms, struct fx *fx)
 {
     struct pconv *p = core;
     struct convrec rec;
     struct conv_outcome out;
+    struct model_before before;
     (void)now_ms;
     enum core_rc rc = decode(p, r, &rec);
     if (rc)
         return rc;
+    model_look(convcache_find(p->convs, rec.event.conv), &rec.event, &before);
     rc = convcache_apply(p->convs, &rec.event, &out);
     if (rc)
         return stop(p, r, convcache_error(p->convs));
-    if (out.verdict == CONV_ACCEPTED) {
-        fx_append(fx, P_MESSAGE, message_row_pack(fx, &rec, &out, r));
-        metric_add(&rows, 1);
-        p->n_rows++;
-    } else {
+    if (out.verdict != CONV_ACCEPTED && out.verdict != CONV_NOTED) {
         metric_add(&skipped, 1);
+        return CORE_OK;
     }
+    const struct conv *after = convcache_last(p->convs);
+    if (out.verdict == CONV_ACCEPTED)
+        history_row(p, fx, &rec, &out, r, after);
+    else
+        metric_add(&noted, 1);
+    model_write(p->model, fx, &rec, &out, after, &before);
     return CORE_OK;
 }
 
@@ -106,6 +131,7 @@ static void pconv_end(void *core, int64_t now_ms, struct fx *fx)
     struct pconv *p = core;
     (void)now_ms;
     convcache_end(p->convs, fx);
+    model_end(p->model);
     if (p->n_rows)
         metric_observe(&batch_rows, p->n_rows);
     p->n_rows = 0;

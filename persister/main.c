@@ -9,6 +9,7 @@
 #include "common/im/deploy.h"
 #include "common/im/schema.h"
 #include "persister/core.h"
+#include "persister/indexer.h"
 #include "persister/tables.h"
 
 #include <errno.h>
@@ -21,7 +22,7 @@
 struct settings {
     struct persister_settings core;
     struct deploy_settings deploy;
-    int64_t batch_rows;
+    int64_t batch_rows, search_share;
 };
 
 static const struct conf_def persister_defs[] = {
@@ -31,6 +32,10 @@ static const struct conf_def persister_defs[] = {
 static const struct conf_def batch_defs[] = {
     CONF_INT("persister.batch_rows", struct settings, batch_rows, "500", 1, 10000,
              "Records a transaction may hold."),
+    CONF_INT(
+        "persister.search_share", struct settings, search_share, "20", 0, 100,
+        "Percent of a processor that keeping words for search may take; 0: none are kept, and a search reads "
+        "the messages themselves."),
 };
 
 struct process {
@@ -38,6 +43,7 @@ struct process {
     struct deploy deploy;
     struct db *db;
     struct store *store;
+    struct indexer *indexer; /* NULL: off */
     struct timer schema_timer;
     bool topics_there, schema_there;
     struct shell_decl decls[2];
@@ -89,6 +95,7 @@ static void schema_answer(void *ctx, const struct db_result *r)
     } else {
         ready_ok(p->run->ready, "schema");
         p->schema_there = true;
+        indexer_start(p->indexer);
         start(p);
     }
 }
@@ -198,6 +205,8 @@ static int init(struct daemon_run *run)
         log_error("postgres.conninfo cannot be used");
         return -EINVAL;
     }
+    if (s->search_share && !(p->indexer = indexer_new(run->loop, s->deploy.postgres, s->search_share)))
+        return -ENOMEM;
     declare(p, s);
     return deploy_wait(&p->deploy, run, topics_ready, p);
 }
@@ -229,6 +238,7 @@ static void fini(struct daemon_run *run)
         return;
     for (size_t i = 0; i < ARRAY_LEN(p->shells); i++)
         shell_free(p->shells[i]);
+    indexer_free(p->indexer);
     store_free(p->store);
     db_free(p->db);
     loop_timer_stop(run->loop, &p->schema_timer);

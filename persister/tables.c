@@ -1,117 +1,19 @@
 #include "persister/tables.h"
 
-#include "common/base/macros.h"
-#include "persister/rows.h"
+#include "common/im/schema.h"
+#include "persister/split.h"
 
-#include <errno.h>
-
-/* ---- messages ---- */
-
-static const Oid message_types[] = {DB_OID_BYTEA, DB_OID_INT8,  DB_OID_BYTEA, DB_OID_INT4,
-                                    DB_OID_INT8,  DB_OID_BYTEA, DB_OID_INT2,  DB_OID_TEXT,
-                                    DB_OID_TEXT,  DB_OID_BYTEA, DB_OID_INT8,  DB_OID_INT8,
-                                    DB_OID_BYTEA, DB_OID_INT4,  DB_OID_INT8,  DB_OID_INT8};
-
-#define MESSAGE_COLUMNS                                                                                \
+#define MESSAGE_NAMES                                                                                  \
     "conv, seq, sender, device, client_seq, msg_id, kind, text, content_type, data, key_id, time_ms, " \
-    "trace, "                                                                                          \
-    "source_part, source_offset, conv_offset"
+    "trace, source_part, source_offset, conv_offset"
+#define MESSAGE_ARRAYS                                                                                     \
+    "$3::bytea[], $4::int8[], $5::bytea[], $6::int4[], $7::int8[], $8::bytea[], $9::int2[], $10::text[], " \
+    "$11::text[], $12::bytea[], $13::int8[], $14::int8[], $15::bytea[], $16::int4[], $17::int8[], "        \
+    "$18::int8[]"
 
-static void bytes_or_null(struct db_array *a, struct slice s)
-{
-    if (s.n)
-        db_array_bytes(a, s.p, s.n);
-    else
-        db_array_null(a);
-}
-
-static int split_message(struct slice key, struct slice packed, struct db_array *c)
-{
-    struct message_row row;
-    struct message_texts t;
-    (void)key;
-    int rc = message_row_parse(packed, &row, &t);
-    if (rc)
-        return rc;
-    db_array_bytes(&c[0], row.conv.b, ID_SIZE);
-    db_array_i64(&c[1], (int64_t)row.seq);
-    db_array_bytes(&c[2], row.sender.b, ID_SIZE);
-    db_array_i32(&c[3], (int32_t)row.device);
-    db_array_i64(&c[4], (int64_t)row.client_seq);
-    db_array_bytes(&c[5], row.msg_id.b, ID_SIZE);
-    db_array_i16(&c[6], (int16_t)row.kind);
-    bytes_or_null(&c[7], t.text);
-    bytes_or_null(&c[8], t.type);
-    bytes_or_null(&c[9], t.data);
-    db_array_i64(&c[10], (int64_t)row.key_id);
-    db_array_i64(&c[11], row.time_ms);
-    bytes_or_null(&c[12], t.trace);
-    db_array_i32(&c[13], row.source_part);
-    db_array_i64(&c[14], row.source_offset);
-    db_array_i64(&c[15], row.conv_offset);
-    return 0;
-}
-
-/* ---- accounts, devices, verifiers ---- */
-
-static const Oid account_types[] = {DB_OID_BYTEA, DB_OID_TEXT, DB_OID_TEXT, DB_OID_INT8,
-                                    DB_OID_INT4,  DB_OID_INT8, DB_OID_INT8};
-
-static int split_account(struct slice key, struct slice packed, struct db_array *c)
-{
-    struct account_row a;
-    int rc = account_row_parse(packed, &a);
-    if (rc)
-        return rc;
-    db_array_bytes(&c[0], key.p, key.n);
-    db_array_bytes(&c[1], a.login.p, a.login.n);
-    db_array_bytes(&c[2], a.display_name.p, a.display_name.n);
-    db_array_i64(&c[3], a.token_generation);
-    db_array_i32(&c[4], a.source_part);
-    db_array_i64(&c[5], a.source_offset);
-    db_array_i64(&c[6], a.registered_ms);
-    return 0;
-}
-
-static const Oid device_types[] = {DB_OID_BYTEA, DB_OID_INT4, DB_OID_TEXT,
-                                   DB_OID_TEXT,  DB_OID_INT8, DB_OID_INT8};
-
-static int split_device(struct slice key, struct slice packed, struct db_array *c)
-{
-    struct device_row d;
-    struct id16 user;
-    uint32_t device;
-    int rc = device_row_parse(packed, &d);
-    if (rc == 0)
-        rc = device_key_parse(key, &user, &device);
-    if (rc)
-        return rc;
-    db_array_bytes(&c[0], user.b, ID_SIZE);
-    db_array_i32(&c[1], (int32_t)device);
-    db_array_bytes(&c[2], d.device_id.p, d.device_id.n);
-    db_array_bytes(&c[3], d.device_class.p, d.device_class.n);
-    db_array_i64(&c[4], d.added_ms);
-    if (d.dropped_ms)
-        db_array_i64(&c[5], d.dropped_ms);
-    else
-        db_array_null(&c[5]);
-    return 0;
-}
-
-static const Oid verifier_types[] = {DB_OID_BYTEA, DB_OID_INT4, DB_OID_BYTEA};
-
-static int split_verifier(struct slice key, struct slice packed, struct db_array *c)
-{
-    uint32_t master_key;
-    struct slice verifier;
-    int rc = verifier_row_parse(packed, &master_key, &verifier);
-    if (rc)
-        return rc;
-    db_array_bytes(&c[0], key.p, key.n);
-    db_array_i32(&c[1], (int32_t)master_key);
-    db_array_bytes(&c[2], verifier.p, verifier.n);
-    return 0;
-}
+/* A store clears its own partition only: the two cores have one set of tables and partitions of the same number. */
+#define OF_CONV  " = $2 AND $1 = '" SCHEMA_STORE_CONV "'"
+#define OF_USERS " = $2 AND $1 = '" SCHEMA_STORE_USERS "'"
 
 /* Message rows have no ON CONFLICT: under the fence a second row with a key is a contradiction, and must be seen. */
 const struct store_pg_table persister_tables[PERSISTER_TABLES] = {
@@ -123,43 +25,49 @@ const struct store_pg_table persister_tables[PERSISTER_TABLES] = {
                   "ON CONFLICT (part, key) DO UPDATE SET row = excluded.row",
         .remove = "DELETE FROM cells WHERE part = $2 AND key = ANY($3::bytea[])",
         .load = "SELECT key, row FROM cells WHERE part = $2 AND key = ANY($3::bytea[])",
-        .clear = "DELETE FROM cells WHERE part = $2 AND $1 <> ''",
+        .clear = "DELETE FROM cells WHERE part" OF_CONV,
     },
     {
         .table = P_MESSAGE,
         .name = "messages",
-        .n_columns = ARRAY_LEN(message_types),
+        .n_columns = MESSAGE_COLUMNS,
         .types = message_types,
         .split = split_message,
-        .append =
-            "INSERT INTO messages (conv_part, " MESSAGE_COLUMNS ") SELECT $2, * FROM unnest($3::bytea[], "
-            "$4::int8[], $5::bytea[], $6::int4[], $7::int8[], $8::bytea[], $9::int2[], $10::text[], "
-            "$11::text[], $12::bytea[], $13::int8[], $14::int8[], $15::bytea[], $16::int4[], $17::int8[], "
-            "$18::int8[])",
-        .clear = "DELETE FROM messages WHERE conv_part = $2 AND $1 <> ''",
+        .append = "INSERT INTO messages (conv_part, " MESSAGE_NAMES
+                  ") SELECT $2, * FROM unnest(" MESSAGE_ARRAYS ")",
+        .clear = "DELETE FROM messages WHERE conv_part" OF_CONV,
     },
     {
         .table = P_ACCOUNT,
         .name = "accounts",
-        .n_columns = ARRAY_LEN(account_types),
+        .n_columns = ACCOUNT_COLUMNS,
         .types = account_types,
         .split = split_account,
         .upsert =
             "INSERT INTO accounts (part, user_id, login, display_name, token_generation, source_part, "
-            "source_offset, registered_ms) SELECT $2, * FROM unnest($3::bytea[], $4::text[], $5::text[], "
-            "$6::int8[], $7::int4[], $8::int8[], $9::int8[]) ON CONFLICT (user_id) DO UPDATE SET "
-            "display_name = excluded.display_name, token_generation = excluded.token_generation",
+            "source_offset, registered_ms, presence, admin, seen_ms, profile_offset, admin_offset) "
+            "SELECT $2, u, l, d, t, p, o, r, v, a <> 0, s, po, ao FROM unnest($3::bytea[], $4::text[], "
+            "$5::text[], "
+            "$6::int8[], $7::int4[], $8::int8[], $9::int8[], $10::int2[], $11::int2[], $12::int8[], "
+            "$13::int8[], "
+            "$14::int8[]) x(u, l, d, t, p, o, r, v, a, s, po, ao) ON CONFLICT (user_id) DO UPDATE SET "
+            "display_name = excluded.display_name, token_generation = excluded.token_generation, presence = "
+            "excluded.presence, admin = excluded.admin, seen_ms = excluded.seen_ms, profile_offset = "
+            "excluded.profile_offset, admin_offset = excluded.admin_offset",
         .load =
             "SELECT user_id, int8send(token_generation) || int8send(source_offset) || "
             "int8send(registered_ms) "
-            "|| int4send(source_part) || int4send(octet_length(login)) || convert_to(login, 'UTF8') || "
-            "convert_to(display_name, 'UTF8') FROM accounts WHERE part = $2 AND user_id = ANY($3::bytea[])",
-        .clear = "DELETE FROM accounts WHERE part = $2 AND $1 <> ''",
+            "|| int8send(seen_ms) || int8send(profile_offset) || int8send(admin_offset) || "
+            "int4send(source_part) "
+            "|| int2send(presence) || int2send(admin::int::int2) || int4send(octet_length(login)) || "
+            "convert_to(login, 'UTF8') || convert_to(display_name, 'UTF8') FROM accounts WHERE part = $2 AND "
+            "user_id = ANY($3::bytea[])",
+        .clear = "DELETE FROM accounts WHERE part" OF_USERS,
     },
     {
         .table = P_DEVICE,
         .name = "devices",
-        .n_columns = ARRAY_LEN(device_types),
+        .n_columns = DEVICE_COLUMNS,
         .types = device_types,
         .split = split_device,
         .upsert =
@@ -174,18 +82,132 @@ const struct store_pg_table persister_tables[PERSISTER_TABLES] = {
             "convert_to(device_class, 'UTF8') FROM devices WHERE part = $2 AND (user_id, device) IN (SELECT "
             "substr(k, 1, 16), ('x' || encode(substr(k, 17, 4), 'hex'))::bit(32)::int4 FROM "
             "unnest($3::bytea[]) k)",
-        .clear = "DELETE FROM devices WHERE part = $2 AND $1 <> ''",
+        .clear = "DELETE FROM devices WHERE part" OF_USERS,
     },
     {
         .table = P_VERIFIER,
         .name = "verifiers",
-        .n_columns = ARRAY_LEN(verifier_types),
+        .n_columns = VERIFIER_COLUMNS,
         .types = verifier_types,
         .split = split_verifier,
         .upsert = "INSERT INTO verifiers (part, user_id, master_key, verifier) SELECT $2, * FROM "
                   "unnest($3::bytea[], $4::int4[], $5::bytea[]) ON CONFLICT (user_id) DO UPDATE SET "
                   "master_key = excluded.master_key, verifier = excluded.verifier",
         .remove = "DELETE FROM verifiers WHERE part = $2 AND user_id = ANY($3::bytea[])",
-        .clear = "DELETE FROM verifiers WHERE part = $2 AND $1 <> ''",
+        .clear = "DELETE FROM verifiers WHERE part" OF_USERS,
+    },
+    {
+        .table = P_EVENT,
+        .name = "events",
+        .n_columns = EVENT_COLUMNS,
+        .types = event_types,
+        .split = split_event,
+        .append = "INSERT INTO messages (conv_part, " MESSAGE_NAMES
+                  ", target, reply_to, users, logins, role, flags, "
+                  "until_ms) SELECT $2, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, "
+                  "c16, c17, c18, "
+                  "c19, c20::text[], c21, c22, c23 FROM unnest(" MESSAGE_ARRAYS
+                  ", $19::int8[], $20::int8[], $21::bytea[], "
+                  "$22::text[], $23::int2[], $24::int4[], $25::int8[]) x(c1, c2, c3, c4, c5, c6, c7, c8, c9, "
+                  "c10, c11, "
+                  "c12, c13, c14, c15, c16, c17, c18, c19, c20, c21, c22, c23)",
+    },
+    {
+        .table = P_CONVERSATION,
+        .name = "conversations",
+        .n_columns = CONVERSATION_COLUMNS,
+        .types = conversation_types,
+        .split = split_conversation,
+        .upsert = "INSERT INTO conversations AS old (part, conv, type, name, notice, flags, owner, members, "
+                  "created_ms, "
+                  "dissolved_ms) SELECT $2, * FROM "
+                  "unnest($3::bytea[], $4::int2[], $5::text[], $6::text[], $7::int4[], $8::bytea[], "
+                  "$9::int4[], $10::int8[], "
+                  "$11::int8[]) ON CONFLICT (conv) DO UPDATE SET name = coalesce(excluded.name, old.name), "
+                  "notice = coalesce(excluded.notice, old.notice), flags = excluded.flags, owner = "
+                  "excluded.owner, members = excluded.members, "
+                  "dissolved_ms = coalesce(old.dissolved_ms, excluded.dissolved_ms)",
+        .clear = "DELETE FROM conversations WHERE part" OF_CONV,
+    },
+    {
+        .table = P_MEMBER,
+        .name = "memberships",
+        .n_columns = MEMBER_COLUMNS,
+        .types = member_types,
+        .split = split_member,
+        .upsert = "INSERT INTO memberships AS old (part, user_id, conv, peer, peer_login, login, role, "
+                  "visible, joined, "
+                  "muted_until_ms, friend, friend_text, friend_ms, blocked) SELECT $2, u, c, p, pl, l, r, "
+                  "v::int8multirange, "
+                  "j, m, f, ft, fm, b <> 0 FROM unnest($3::bytea[], $4::bytea[], $5::bytea[], $6::text[], "
+                  "$7::text[], "
+                  "$8::int2[], $9::text[], $10::int8[], $11::int8[], $12::int2[], $13::text[], $14::int8[], "
+                  "$15::int2[]) "
+                  "x(u, c, p, pl, l, r, v, j, m, f, ft, fm, b) ON CONFLICT (user_id, conv) DO UPDATE SET "
+                  "login = coalesce(nullif(excluded.login, ''), old.login), "
+                  "peer_login = coalesce(nullif(excluded.peer_login, ''), old.peer_login), "
+                  "role = excluded.role, visible = excluded.visible, "
+                  "joined = coalesce(nullif(excluded.joined, 0), old.joined), muted_until_ms = "
+                  "excluded.muted_until_ms, "
+                  "friend = CASE WHEN excluded.friend_ms IS NULL THEN old.friend ELSE excluded.friend END, "
+                  "friend_text = CASE WHEN excluded.friend_ms IS NULL THEN old.friend_text ELSE "
+                  "excluded.friend_text END, "
+                  "friend_ms = coalesce(excluded.friend_ms, old.friend_ms), blocked = excluded.blocked",
+        .clear = "DELETE FROM memberships WHERE part" OF_CONV,
+    },
+    {
+        .table = P_MARKS,
+        .name = "marks",
+        .n_columns = MARKS_COLUMNS,
+        .types = marks_types,
+        .split = split_marks,
+        .upsert =
+            "UPDATE memberships m SET read = x.r, delivered = x.d FROM unnest($3::bytea[], $4::bytea[], "
+            "$5::int8[], $6::int8[]) x(u, c, r, d) WHERE m.user_id = x.u AND m.conv = x.c AND m.part = $2",
+    },
+    {
+        .table = P_ASK,
+        .name = "asks",
+        .n_columns = ASK_COLUMNS,
+        .types = ask_types,
+        .split = split_ask,
+        .upsert =
+            "INSERT INTO asks (part, conv, user_id, login, text, time_ms) SELECT $2, * FROM "
+            "unnest($3::bytea[], "
+            "$4::bytea[], $5::text[], $6::text[], $7::int8[]) ON CONFLICT (conv, user_id) DO UPDATE SET "
+            "login = excluded.login, text = excluded.text, time_ms = excluded.time_ms",
+        .remove = "DELETE FROM asks WHERE part = $2 AND (conv, user_id) IN (SELECT substr(k, 1, 16), "
+                  "substr(k, 17, 16) FROM unnest($3::bytea[]) k)",
+        .clear = "DELETE FROM asks WHERE part" OF_CONV,
+    },
+    {
+        .table = P_BLOCK,
+        .name = "search_blocks",
+        .n_columns = BLOCK_COLUMNS,
+        .types = block_types,
+        .split = split_block,
+        .upsert =
+            "INSERT INTO search_blocks (part, conv, block) SELECT $2, * FROM unnest($3::bytea[], $4::int8[])",
+        .clear = "DELETE FROM search_blocks WHERE part" OF_CONV,
+    },
+    {
+        .table = P_PREFS,
+        .name = "prefs",
+        .n_columns = PREFS_COLUMNS,
+        .types = prefs_types,
+        .split = split_prefs,
+        .upsert =
+            "INSERT INTO prefs (part, user_id, conv, pinned, muted, remark, source_offset) SELECT $2, u, c, "
+            "p <> 0, "
+            "m <> 0, r, o FROM unnest($3::bytea[], $4::bytea[], $5::int2[], $6::int2[], $7::text[], "
+            "$8::int8[]) "
+            "x(u, c, p, m, r, o) ON CONFLICT (user_id, conv) DO UPDATE SET pinned = excluded.pinned, muted = "
+            "excluded.muted, remark = excluded.remark, source_offset = excluded.source_offset",
+        .load =
+            "SELECT user_id || conv, int8send(source_offset) || set_byte(set_byte('\\x0000'::bytea, 0, "
+            "pinned::int), "
+            "1, muted::int) || convert_to(remark, 'UTF8') FROM prefs WHERE part = $2 AND (user_id, conv) IN "
+            "(SELECT substr(k, 1, 16), substr(k, 17, 16) FROM unnest($3::bytea[]) k)",
+        .clear = "DELETE FROM prefs WHERE part" OF_USERS,
     },
 };

@@ -4,7 +4,7 @@
 
 #include "common/base/store_pg.h"
 
-#define PERSISTER_TABLES 5
+#define PERSISTER_TABLES 12
 extern const struct store_pg_table persister_tables[PERSISTER_TABLES];
 
 #endif

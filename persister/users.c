@@ -72,9 +72,14 @@ static enum core_rc decode_vault(struct pusers *p, const struct record *r, Im__V
 }
 
 /* The one row a record of im.user changes. */
-static struct slice row_key(const Im__UserRecord *u, uint8_t key[KEY_DEVICE], uint8_t *table)
+static struct slice row_key(const Im__UserRecord *u, uint8_t key[KEY_PAIR], uint8_t *table)
 {
     struct id16 user = codec_id(u->user);
+    if (u->kind == IM__USER_KIND__USER_PREFS) {
+        *table = P_PREFS;
+        pair_key(user, codec_id(u->conversation), key);
+        return (struct slice){key, KEY_PAIR};
+    }
     if (u->kind == IM__USER_KIND__USER_DEVICE_ADDED || u->kind == IM__USER_KIND__USER_DEVICE_DROPPED) {
         *table = P_DEVICE;
         device_key(user, u->device, key);
@@ -96,7 +101,7 @@ static enum core_rc pusers_plan(void *core, const struct record *r, struct want 
     enum core_rc rc = decode_user(p, r, &u);
     if (rc)
         return rc;
-    uint8_t bytes[KEY_DEVICE], table;
+    uint8_t bytes[KEY_PAIR], table;
     struct slice key = row_key(u, bytes, &table), row;
     if (rowmap_get(p->rows, table, key, &row))
         return CORE_OK;
@@ -136,6 +141,9 @@ static void registered(struct pusers *p, struct fx *fx, const struct record *r, 
         .source_part = u->source_part,
         .source_offset = u->source_offset,
         .registered_ms = r->time_ms,
+        .profile_offset = u->source_offset,
+        .admin_offset = u->source_offset,
+        .presence = IM__PRIVACY__EVERYONE,
         .login = text(u->login),
         .display_name = text(u->display_name),
     };
@@ -143,7 +151,39 @@ static void registered(struct pusers *p, struct fx *fx, const struct record *r, 
     metric_add(&accounts, 1);
 }
 
-static void revoked(struct pusers *p, struct fx *fx, const Im__UserRecord *u, struct slice key,
+/* What is kept once is that of the newest record: they may come again, and an older one after a newer. False: there
+ * is nothing to change. */
+static bool change(struct account_row *a, const Im__UserRecord *u)
+{
+    struct account_row old = *a;
+    switch (u->kind) {
+    case IM__USER_KIND__USER_TOKENS_REVOKED:
+        if (a->token_generation < (int64_t)u->token_generation)
+            a->token_generation = (int64_t)u->token_generation;
+        return a->token_generation != old.token_generation;
+    case IM__USER_KIND__USER_SEEN:
+        if (a->seen_ms < u->time_ms)
+            a->seen_ms = u->time_ms;
+        return a->seen_ms != old.seen_ms;
+    case IM__USER_KIND__USER_ADMIN:
+        if (u->source_offset <= a->admin_offset)
+            return false;
+        a->admin_offset = u->source_offset;
+        a->admin = u->admin;
+        return true;
+    default:
+        if (u->source_offset <= a->profile_offset)
+            return false;
+        a->profile_offset = u->source_offset;
+        if (u->display_name[0])
+            a->display_name = text(u->display_name);
+        if (u->presence)
+            a->presence = (uint16_t)u->presence;
+        return true;
+    }
+}
+
+static void changed(struct pusers *p, struct fx *fx, const Im__UserRecord *u, struct slice key,
                     struct slice old)
 {
     struct account_row a;
@@ -151,10 +191,19 @@ static void revoked(struct pusers *p, struct fx *fx, const Im__UserRecord *u, st
         metric_add(metric_with(&odd, "no account"), 1);
         return;
     }
-    if (a.token_generation >= (int64_t)u->token_generation)
+    if (change(&a, u))
+        write_row(p, fx, P_ACCOUNT, key, account_row_pack(fx, &a));
+}
+
+static void prefs(struct pusers *p, struct fx *fx, const Im__UserRecord *u, struct slice key,
+                  struct slice old)
+{
+    struct prefs_row r;
+    if (old.n && prefs_row_parse(old, &r) == 0 && r.source_offset >= u->source_offset)
         return;
-    a.token_generation = (int64_t)u->token_generation;
-    write_row(p, fx, P_ACCOUNT, key, account_row_pack(fx, &a));
+    r = (struct prefs_row){
+        .source_offset = u->source_offset, .pinned = u->pinned, .muted = u->muted, .remark = text(u->remark)};
+    write_row(p, fx, P_PREFS, key, prefs_row_pack(fx, &r));
 }
 
 static void device(struct pusers *p, struct fx *fx, const struct record *r, const Im__UserRecord *u,
@@ -200,7 +249,7 @@ static enum core_rc pusers_step(void *core, const struct record *r, int64_t now_
     enum core_rc rc = decode_user(p, r, &u);
     if (rc)
         return rc;
-    uint8_t bytes[KEY_DEVICE], table;
+    uint8_t bytes[KEY_PAIR], table;
     struct slice key = row_key(u, bytes, &table), old;
     if (!rowmap_get(p->rows, table, key, &old))
         return CORE_STOP;
@@ -209,7 +258,13 @@ static enum core_rc pusers_step(void *core, const struct record *r, int64_t now_
         registered(p, fx, r, u, key, old);
         break;
     case IM__USER_KIND__USER_TOKENS_REVOKED:
-        revoked(p, fx, u, key, old);
+    case IM__USER_KIND__USER_PROFILE:
+    case IM__USER_KIND__USER_ADMIN:
+    case IM__USER_KIND__USER_SEEN:
+        changed(p, fx, u, key, old);
+        break;
+    case IM__USER_KIND__USER_PREFS:
+        prefs(p, fx, u, key, old);
         break;
     case IM__USER_KIND__USER_DEVICE_ADDED:
     case IM__USER_KIND__USER_DEVICE_DROPPED:

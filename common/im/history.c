@@ -13,17 +13,31 @@ static const struct table {
     [HISTORY_MESSAGES] =
         {"messages",
          "SELECT conv, seq, sender, device, client_seq, msg_id, kind, text, content_type, data, key_id, "
-         "time_ms, trace, source_part, source_offset, conv_part, conv_offset FROM messages "
+         "time_ms, trace, source_part, source_offset, conv_part, conv_offset, target, reply_to, users, "
+         "logins, "
+         "role, flags, until_ms FROM messages "
          "ORDER BY conv, seq"},
     [HISTORY_CELLS] = {"cells", "SELECT part, key, row FROM cells ORDER BY part, key"},
     [HISTORY_ACCOUNTS] =
         {"accounts", "SELECT user_id, login, display_name, token_generation, source_part, source_offset, "
-                     "registered_ms FROM accounts ORDER BY user_id"},
+                     "registered_ms, presence, admin, seen_ms, profile_offset, admin_offset FROM accounts "
+                     "ORDER BY user_id"},
     [HISTORY_DEVICES] = {"devices",
                          "SELECT user_id, device, device_id, device_class, added_ms, dropped_ms FROM devices "
                          "ORDER BY user_id, device"},
     [HISTORY_VERIFIERS] = {"verifiers",
                            "SELECT user_id, master_key, verifier FROM verifiers ORDER BY user_id"},
+    [HISTORY_CONVERSATIONS] = {"conversations",
+                               "SELECT conv, part, type, name, notice, flags, owner, members, created_ms, "
+                               "dissolved_ms FROM conversations ORDER BY conv"},
+    [HISTORY_MEMBERSHIPS] = {"memberships",
+                             "SELECT user_id, conv, part, peer, peer_login, login, role, visible, joined, "
+                             "muted_until_ms, read, delivered, friend, friend_text, friend_ms, blocked FROM "
+                             "memberships ORDER BY user_id, conv"},
+    [HISTORY_ASKS] = {"asks", "SELECT conv, user_id, login, text, time_ms FROM asks ORDER BY conv, user_id"},
+    [HISTORY_PREFS] = {"prefs", "SELECT user_id, conv, pinned, muted, remark, source_offset FROM prefs "
+                                "ORDER BY user_id, conv"},
+    [HISTORY_SEARCH_BLOCKS] = {"search_blocks", "SELECT conv, block FROM search_blocks ORDER BY conv, block"},
 };
 
 struct reader {

@@ -16,6 +16,11 @@ enum history_table {
     HISTORY_ACCOUNTS,
     HISTORY_DEVICES,
     HISTORY_VERIFIERS,
+    HISTORY_CONVERSATIONS,
+    HISTORY_MEMBERSHIPS,
+    HISTORY_ASKS,
+    HISTORY_PREFS,
+    HISTORY_SEARCH_BLOCKS, /* which there are; their words come when there is time */
     HISTORY_TABLES
 };
 

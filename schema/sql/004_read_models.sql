@@ -6,21 +6,22 @@
 ALTER TABLE messages
     ADD COLUMN target   bigint,    -- the message it is about
     ADD COLUMN reply_to bigint,
-    ADD COLUMN users    bytea,     -- 16 bytes each, ascending: whom it changed (INVITE, APPROVE: who is new), or mentions
+    ADD COLUMN users    bytea,     -- 16 bytes each, ascending: whom it changed (INVITE: who is new), or mentions
     ADD COLUMN logins   text[],    -- beside users; '' where the name is not known
     ADD COLUMN role     smallint,  -- ROLE
-    ADD COLUMN flags    integer,   -- GROUP_CREATE, GROUP_SETTINGS: the group's, after it
-    ADD COLUMN until_ms bigint;    -- MUTE: Unix time; 0: for ever
+    ADD COLUMN flags    integer,   -- the group's, after it
+    ADD COLUMN until_ms bigint;    -- MUTE: Unix time; NULL: for ever
 
-CREATE INDEX messages_target ON messages (conv, target, seq) WHERE target IS NOT NULL;
+-- By kind before seq: the last edit, any recall, the last reactions are one probe each.
+CREATE INDEX messages_target ON messages (conv, target, kind, seq) WHERE target IS NOT NULL;
 CREATE INDEX messages_pins   ON messages (conv, target, seq) WHERE kind IN (5, 6);
 
 CREATE TABLE conversations (
     conv         bytea    PRIMARY KEY,
     part         integer  NOT NULL,            -- of im.conversation
     type         smallint NOT NULL,            -- 1 direct, 2 group, 3 the system's
-    name         text     NOT NULL DEFAULT '', -- groups
-    notice       text     NOT NULL DEFAULT '',
+    name         text,                         -- groups; '' for others, never left NULL
+    notice       text,                         -- likewise
     flags        integer  NOT NULL DEFAULT 0,  -- GroupFlag of client.proto
     owner        bytea,
     members      integer  NOT NULL DEFAULT 0,
@@ -50,6 +51,7 @@ CREATE TABLE memberships (
     PRIMARY KEY (user_id, conv)
 ) WITH (fillfactor = 70);                       -- receipts are updates in place: no index has their columns
 CREATE INDEX memberships_conv ON memberships (conv, role DESC, login);
+CREATE INDEX memberships_peer ON memberships (user_id, peer) WHERE peer IS NOT NULL;
 
 -- Open requests to join.
 CREATE TABLE asks (
@@ -64,12 +66,13 @@ CREATE TABLE asks (
 
 -- One's own marks on a conversation, from im.user.
 CREATE TABLE prefs (
-    user_id bytea   NOT NULL,
-    conv    bytea   NOT NULL,
-    part    integer NOT NULL,
-    pinned  boolean NOT NULL,
-    muted   boolean NOT NULL,
-    remark  text    NOT NULL,
+    user_id       bytea   NOT NULL,
+    conv          bytea   NOT NULL,
+    part          integer NOT NULL,
+    pinned        boolean NOT NULL,
+    muted         boolean NOT NULL,
+    remark        text    NOT NULL,
+    source_offset bigint  NOT NULL, -- of what set them; an older record that comes again changes nothing
     PRIMARY KEY (user_id, conv)
 );
 
@@ -77,7 +80,9 @@ ALTER TABLE accounts
     ALTER COLUMN login TYPE text COLLATE "C",             -- so that the unique index finds prefixes too
     ADD COLUMN presence smallint NOT NULL DEFAULT 1,      -- Privacy of client.proto: 1 everyone, 2 friends, 3 nobody
     ADD COLUMN admin    boolean  NOT NULL DEFAULT false,
-    ADD COLUMN seen_ms  bigint;                           -- when the last session ended; NULL: never yet
+    ADD COLUMN seen_ms  bigint NOT NULL DEFAULT 0,        -- when the last session ended; 0: never yet
+    ADD COLUMN profile_offset bigint NOT NULL DEFAULT 0,  -- of what set display_name and presence, and admin: an older
+    ADD COLUMN admin_offset   bigint NOT NULL DEFAULT 0;  -- record that comes again changes nothing
 ALTER TABLE accounts SET (fillfactor = 80);
 
 -- The number of the first event at or after a time; head + 1 when there is none. Numbers are dense and times ascend

@@ -1,11 +1,8 @@
 #include "persister/rows.h"
-#include "common/base/utf8.h"
 
 #include <errno.h>
 
-/* ---- messages: the struct, then text, content type, data and trace ---- */
-
-static const char not_text[] = "application/octet-stream";
+/* Big-endian, as the load statements of tables.c build them too. */
 
 static uint8_t *put(uint8_t *p, struct slice s)
 {
@@ -13,64 +10,6 @@ static uint8_t *put(uint8_t *p, struct slice s)
         memcpy(p, s.p, s.n);
     return p + s.n;
 }
-
-struct slice message_row_pack(struct fx *fx, const struct convrec *rec, const struct conv_outcome *out,
-                              const struct record *r)
-{
-    struct slice text = rec->body.text, type = rec->body.content_type, data = rec->body.data;
-    if (rec->body.key_id)
-        data = rec->body.sealed;
-    /* The reducer does not look at bodies, so neither may this refuse one: what is not text is kept as data. */
-    if (!utf8_valid(text.p, text.n)) {
-        data = data.n ? data : text;
-        text = (struct slice){0};
-        type = (struct slice){not_text, sizeof not_text - 1};
-    }
-    if (!utf8_valid(type.p, type.n))
-        type = (struct slice){not_text, sizeof not_text - 1};
-
-    const struct message_row row = {
-        .conv = rec->event.conv,
-        .sender = rec->event.user,
-        .msg_id = rec->msg_id,
-        .device = rec->event.device,
-        .kind = (uint16_t)rec->event.kind,
-        .seq = out->seq,
-        .client_seq = rec->event.client_seq,
-        .key_id = rec->body.key_id,
-        .time_ms = out->time_ms,
-        .source_part = rec->source_part,
-        .source_offset = rec->source_offset,
-        .conv_part = r->part,
-        .conv_offset = r->offset,
-        .text_n = (uint32_t)text.n,
-        .type_n = (uint32_t)type.n,
-        .data_n = (uint32_t)data.n,
-        .trace_n = (uint32_t)rec->trace.n,
-    };
-    size_t n = sizeof row + text.n + type.n + data.n + rec->trace.n;
-    uint8_t *p = fx_alloc(fx, n);
-    memcpy(p, &row, sizeof row);
-    put(put(put(put(p + sizeof row, text), type), data), rec->trace);
-    return (struct slice){p, n};
-}
-
-int message_row_parse(struct slice s, struct message_row *row, struct message_texts *texts)
-{
-    if (s.n < sizeof *row)
-        return -EBADMSG;
-    memcpy(row, s.p, sizeof *row);
-    const uint8_t *p = (const uint8_t *)s.p + sizeof *row;
-    if (s.n != sizeof *row + (size_t)row->text_n + row->type_n + row->data_n + row->trace_n)
-        return -EBADMSG;
-    texts->text = (struct slice){p, row->text_n};
-    texts->type = (struct slice){p += row->text_n, row->type_n};
-    texts->data = (struct slice){p += row->type_n, row->data_n};
-    texts->trace = (struct slice){p + row->data_n, row->trace_n};
-    return 0;
-}
-
-/* ---- accounts and devices: big-endian, as the load statements of tables.c build them too ---- */
 
 static uint8_t *w64(uint8_t *p, uint64_t v)
 {
@@ -86,6 +25,13 @@ static uint8_t *w32(uint8_t *p, uint32_t v)
     return p + 4;
 }
 
+static uint8_t *w16(uint8_t *p, uint16_t v)
+{
+    p[0] = (uint8_t)(v >> 8);
+    p[1] = (uint8_t)v;
+    return p + 2;
+}
+
 static uint64_t rd(const uint8_t *p, size_t n)
 {
     uint64_t v = 0;
@@ -94,8 +40,9 @@ static uint64_t rd(const uint8_t *p, size_t n)
     return v;
 }
 
-#define ACCOUNT_HEAD 32
+#define ACCOUNT_HEAD 60
 #define DEVICE_HEAD  20
+#define PREFS_HEAD   10
 
 struct slice account_row_pack(struct fx *fx, const struct account_row *a)
 {
@@ -104,7 +51,12 @@ struct slice account_row_pack(struct fx *fx, const struct account_row *a)
     p = w64(p, (uint64_t)a->token_generation);
     p = w64(p, (uint64_t)a->source_offset);
     p = w64(p, (uint64_t)a->registered_ms);
+    p = w64(p, (uint64_t)a->seen_ms);
+    p = w64(p, (uint64_t)a->profile_offset);
+    p = w64(p, (uint64_t)a->admin_offset);
     p = w32(p, (uint32_t)a->source_part);
+    p = w16(p, a->presence);
+    p = w16(p, a->admin);
     p = w32(p, (uint32_t)a->login.n);
     put(put(p, a->login), a->display_name);
     return (struct slice){row, n};
@@ -113,13 +65,18 @@ struct slice account_row_pack(struct fx *fx, const struct account_row *a)
 int account_row_parse(struct slice s, struct account_row *a)
 {
     const uint8_t *p = s.p;
-    uint32_t login_n = s.n >= ACCOUNT_HEAD ? (uint32_t)rd(p + 28, 4) : 0;
+    uint32_t login_n = s.n >= ACCOUNT_HEAD ? (uint32_t)rd(p + 56, 4) : 0;
     if (s.n < ACCOUNT_HEAD || login_n > s.n - ACCOUNT_HEAD)
         return -EBADMSG;
     a->token_generation = (int64_t)rd(p, 8);
     a->source_offset = (int64_t)rd(p + 8, 8);
     a->registered_ms = (int64_t)rd(p + 16, 8);
-    a->source_part = (int32_t)rd(p + 24, 4);
+    a->seen_ms = (int64_t)rd(p + 24, 8);
+    a->profile_offset = (int64_t)rd(p + 32, 8);
+    a->admin_offset = (int64_t)rd(p + 40, 8);
+    a->source_part = (int32_t)rd(p + 48, 4);
+    a->presence = (uint16_t)rd(p + 52, 2);
+    a->admin = (uint16_t)rd(p + 54, 2);
     a->login = (struct slice){p + ACCOUNT_HEAD, login_n};
     a->display_name = (struct slice){p + ACCOUNT_HEAD + login_n, s.n - ACCOUNT_HEAD - login_n};
     return 0;
@@ -146,6 +103,28 @@ int device_row_parse(struct slice s, struct device_row *d)
     d->dropped_ms = (int64_t)rd(p + 8, 8);
     d->device_id = (struct slice){p + DEVICE_HEAD, id_n};
     d->device_class = (struct slice){p + DEVICE_HEAD + id_n, s.n - DEVICE_HEAD - id_n};
+    return 0;
+}
+
+struct slice prefs_row_pack(struct fx *fx, const struct prefs_row *r)
+{
+    uint8_t *row = fx_alloc(fx, PREFS_HEAD + r->remark.n), *p = row;
+    p = w64(p, (uint64_t)r->source_offset);
+    *p++ = r->pinned;
+    *p++ = r->muted;
+    put(p, r->remark);
+    return (struct slice){row, PREFS_HEAD + r->remark.n};
+}
+
+int prefs_row_parse(struct slice s, struct prefs_row *r)
+{
+    const uint8_t *p = s.p;
+    if (s.n < PREFS_HEAD)
+        return -EBADMSG;
+    r->source_offset = (int64_t)rd(p, 8);
+    r->pinned = p[8];
+    r->muted = p[9];
+    r->remark = (struct slice){p + PREFS_HEAD, s.n - PREFS_HEAD};
     return 0;
 }
 
