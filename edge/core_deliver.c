@@ -169,8 +169,8 @@ static void on_verdict(struct edge_core *e, struct econn *c, const Im__DeliverIt
         return;
     }
     if (c->state == C_SESSION) { /* all tokens were revoked but its next one */
-        if (id_eq(codec_id(v->user), c->user) && v->login_offset == c->login_offset &&
-            v->token_generation > c->generation)
+        if (v->code == IM__CODE__OK && id_eq(codec_id(v->user), c->user) &&
+            v->login_offset == c->login_offset && v->token_generation > c->generation)
             c->generation = v->token_generation;
         return;
     }

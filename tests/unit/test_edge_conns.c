@@ -86,13 +86,18 @@ static void o_lost(void *ctx, const char *why)
 {
     (void)ctx, (void)why;
 }
+static bool o_behind(void *ctx, uint32_t c)
+{
+    return conns_behind(((struct world *)ctx)->conns, c);
+}
 static const struct edge_out out = {.write = o_write,
                                     .close = o_close,
                                     .pause = o_pause,
                                     .produce = o_produce,
                                     .job = o_job,
                                     .commit = o_commit,
-                                    .lost = o_lost};
+                                    .lost = o_lost,
+                                    .behind = o_behind};
 
 static void on_accepted(void *ctx, int fd, uint64_t address)
 {
@@ -382,12 +387,16 @@ static void test_slow_reader(void **state)
     start(&w);
     int fd = log_in(&w, &user);
     uint64_t seq = 0;
+    item(&w, IM__ITEM_KIND__ITEM_SIGNAL, IM__FRAME_TYPE__TYPING_PUSH, slice_of(big, 0), user, 77, 0);
+    expect(&w, fd, IM__FRAME_TYPE__TYPING_PUSH, 0);
     do { /* over one MiB: not read any more, not cut */
         item(&w, IM__ITEM_KIND__ITEM_MESSAGE, IM__FRAME_TYPE__CHAT_PUSH, slice_of(big, 60000), user, 77,
              ++seq);
         turn(&w);
         conns_stats(w.conns, &s);
     } while (s.pending < 1100000);
+    item(&w, IM__ITEM_KIND__ITEM_SIGNAL, IM__FRAME_TYPE__TYPING_PUSH, slice_of(big, 0), user, 77, 0);
+    assert_int_equal(edge_core_stats(w.core)->signals_dropped, 1); /* nothing is put behind all that */
     uint64_t beats = edge_core_stats(w.core)->frames[IM__FRAME_TYPE__HEARTBEAT];
     put(&w, fd, p, frame(p, IM__FRAME_TYPE__HEARTBEAT, 6, NULL));
     for (int i = 0; i < 50; i++)

@@ -6,6 +6,7 @@
 #include "edge/handles.h"
 #include "edge/known.h"
 #include "edge/ratelimit.h"
+#include "edge/throttle.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -89,6 +90,24 @@ static void test_slow_rate(void **state)
     assert_int_equal(ratelimit_look_slow(&b, 2000, 2, 0), 2000);
     assert_false(ratelimit_full_slow(&b, 2000, 3999));
     assert_true(ratelimit_full_slow(&b, 2000, 4000));
+}
+
+static void test_throttle(void **state)
+{
+    (void)state;
+    struct throttle *t = throttle_new(1024);
+    uint32_t now = UINT32_MAX - 500; /* across the wrap */
+    assert_true(throttle_pass(t, 1, id(1), now, 1000));
+    assert_false(throttle_pass(t, 1, id(1), now + 999, 1000));
+    assert_true(throttle_pass(t, 2, id(1), now, 1000));
+    assert_true(throttle_pass(t, 1, id(2), now, 1000));
+    assert_true(throttle_pass(t, 1, id(1), now + 1000, 1000));
+    uint32_t passed = 0; /* more of them than places: nobody is kept from what is allowed, few get more */
+    for (uint32_t round = 0; round < 2; round++)
+        for (uint32_t i = 0; i < 300; i++)
+            passed += throttle_pass(t, 100 + i, id(3), now + 5000 + round, 1000);
+    assert_in_range(passed, 300, 450);
+    throttle_free(t);
 }
 
 static void test_addresses(void **state)
@@ -207,6 +226,7 @@ int main(void)
         cmocka_unit_test(test_rate),
         cmocka_unit_test(test_rate_never_above),
         cmocka_unit_test(test_slow_rate),
+        cmocka_unit_test(test_throttle),
         cmocka_unit_test(test_addresses),
         cmocka_unit_test(test_handles_model),
         cmocka_unit_test(test_ranges),
