@@ -50,10 +50,11 @@ struct row *rowcache_get(struct rowcache *c, uint8_t table, struct slice key)
     size_t n = full_key(k, table, key);
     struct row *r;
     HASH_FIND(hh, c->rows, k, n, r);
-    if (r && r != c->newest) {
-        unlink_row(c, r);
-        make_newest(c, r);
-    } else if (r) {
+    if (r && r->turn != c->turn) { /* among those of one turn the order does not matter */
+        if (r != c->newest) {
+            unlink_row(c, r);
+            make_newest(c, r);
+        }
         r->turn = c->turn;
     }
     return r;

@@ -18,6 +18,7 @@ struct act {
     uint32_t slot;
     int64_t next;
     uint16_t topic;
+    int32_t part;
     struct slice key, value;
     uint64_t tag;
 };
@@ -64,8 +65,8 @@ static void do_send(void *ctx, uint16_t topic, int32_t part, struct slice key, s
                     uint64_t tag)
 {
     struct act *a = act(ctx, SEND);
-    (void)part;
     a->topic = topic;
+    a->part = part;
     a->key = keep(ctx, key);
     a->value = keep(ctx, value);
     a->tag = tag;
@@ -103,6 +104,7 @@ static int setup(void **state)
     w->presence = presence_new(w->lease);
     const struct minder_conf conf = {.lease = w->lease,
                                      .presence = w->presence,
+                                     .offline_parts = 3,
                                      .instance = "worker-1",
                                      .max_slots = 8,
                                      .effects = &effects,
@@ -135,6 +137,10 @@ static const struct act *next(struct world *w, int what)
 static void no_more(struct world *w)
 {
     assert_int_equal(w->seen, w->n);
+}
+static void pass(struct world *w)
+{
+    w->seen = w->n;
 }
 static void poll(struct world *w, enum minder_group group)
 {
@@ -214,6 +220,139 @@ static const Im__OfflineRecord *bounce(struct world *w, uint64_t *tag)
     if (tag)
         *tag = a->tag;
     return o;
+}
+
+static struct id16 member(uint32_t i)
+{
+    char login[16];
+    snprintf(login, sizeof login, "m%u", i);
+    return id_user(login);
+}
+
+/* Member i has two devices, at handles 100 + 2i and the next. */
+static void member_presence(struct world *w, uint32_t handle, bool over)
+{
+    struct session s = {.user = member((handle - 100) / 2),
+                        .device = 1 + handle % 2,
+                        .slot = S,
+                        .epoch = 50,
+                        .handle = handle,
+                        .login_offset = handle};
+    Im__PresenceRecord r = IM__PRESENCE_RECORD__INIT;
+    Im__Session pb;
+    uint8_t key[KEY_PRESENCE];
+    session_to_pb(&s, &pb);
+    r.version = 1;
+    r.session = &pb;
+    r.login = "m";
+    key_presence(&s, key);
+    struct slice value = over ? (struct slice){NULL, 0} : pack(w, &r.base);
+    assert_int_equal(presence_feed(w->presence, slice_of(key, sizeof key), value), 0);
+}
+
+/* An event that is in history, for handles from 100 on; names nobody when they are many. */
+static void pointed(struct world *w, int64_t offset, uint64_t seq, uint32_t n)
+{
+    Im__DeliverRecord r = IM__DELIVER_RECORD__INIT;
+    Im__DeliverItem it = IM__DELIVER_ITEM__INIT, *items[1] = {&it};
+    uint32_t *handles = arena_alloc(w->arena, n * sizeof *handles), *devices = arena_alloc(w->arena, n * 4);
+    uint64_t *logins = arena_alloc(w->arena, n * sizeof *logins);
+    struct id16 *users = arena_alloc(w->arena, n * sizeof *users), conv = id_user("some group");
+    for (uint32_t i = 0; i < n; i++) {
+        handles[i] = 100 + i;
+        devices[i] = 1 + i % 2;
+        logins[i] = 100 + i;
+        users[i] = member(i / 2);
+    }
+    it.kind = IM__ITEM_KIND__ITEM_POINTED;
+    it.frame_type = IM__FRAME_TYPE__CHAT_PUSH;
+    it.payload = codec_bytes(slice_of("payload", 7));
+    it.n_handles = n;
+    it.handles = handles;
+    if (n <= CODEC_DETAILED_MAX) {
+        it.n_devices = it.n_logins = n;
+        it.devices = devices;
+        it.logins = logins;
+        it.users = (ProtobufCBinaryData){n * ID_SIZE, users[0].b};
+    }
+    it.conversation = codec_bytes(slice_id(&conv));
+    it.seq = seq;
+    r.version = 1;
+    r.epoch = 50;
+    r.n_items = 1;
+    r.items = items;
+    struct record rec = {.topic = topic_of_slot(S), .offset = offset, .value = pack(w, &r.base)};
+    minder_record(w->m, S, &rec, w->now);
+}
+
+static void what_is_in_history_goes_back_without_payload(void **state)
+{
+    struct world *w = *state;
+    hold(w, 7);
+    pointed(w, 7, 4, 2);
+    for (uint32_t device = 1; device <= 2; device++) {
+        const Im__OfflineRecord *o = bounce(w, NULL);
+        assert_int_equal(o->bounce->session->device, device);
+        assert_int_equal(o->bounce->items[0]->seq, 4);
+        assert_int_equal(o->bounce->items[0]->payload.len, 0);
+    }
+    no_more(w);
+}
+
+/* Takes the group records of one item and returns how many users they name; each in its partition, once. */
+static size_t group_records(struct world *w, uint64_t seq)
+{
+    size_t users = 0;
+    while (w->seen < w->n) {
+        struct arena_protobuf pb;
+        Im__OfflineRecord *o;
+        const struct act *a = next(w, SEND);
+        assert_int_equal(a->topic, T_OFFLINE);
+        assert_int_equal(codec_offline(arena_protobuf_allocator(&pb, w->arena, 1 << 20), a->value, &o), 0);
+        assert_int_equal(o->body_case, IM__OFFLINE_RECORD__BODY_GROUP);
+        assert_int_equal(o->group->seq, seq);
+        for (size_t i = 0; i < o->group->users.len / ID_SIZE; i++, users++) {
+            const uint8_t *id = o->group->users.data + i * ID_SIZE;
+            assert_int_equal((topics_murmur2(slice_of(id, ID_SIZE)) & 0x7fffffff) % 3, a->part);
+            assert_true(i == 0 || memcmp(id - ID_SIZE, id, ID_SIZE) < 0);
+        }
+        minder_sent(w->m, a->tag, SENT_OK, w->now);
+    }
+    return users;
+}
+
+static void many_recipients_are_found_by_their_handles(void **state)
+{
+    struct world *w = *state;
+    assert_int_equal(presence_remember(w->presence, 1000), 0);
+    for (uint32_t i = 0; i < 100; i++)
+        member_presence(w, 100 + i, false);
+    for (uint32_t i = 0; i < 60; i++) /* logged in elsewhere, or ended, before the minder came */
+        member_presence(w, 100 + i, true);
+    hold(w, 7);
+    pass(w);
+    pointed(w, 7, 4, 100);
+    assert_true(w->n - w->seen <= 3); /* per partition, not per user */
+    assert_int_equal(group_records(w, 4), 50);
+    pointed(w, 8, 5, 120); /* twenty that nobody knows: counted, the others go back */
+    assert_int_equal(group_records(w, 5), 50);
+    w->now += 2000;
+    minder_tick(w->m, w->now);
+    assert_int_equal(next(w, COMMIT)->next, 9);
+}
+
+static void a_list_that_is_not_acked_is_not_committed(void **state)
+{
+    struct world *w = *state;
+    for (uint32_t i = 0; i < 100; i++)
+        member_presence(w, 100 + i, false);
+    hold(w, 7);
+    pass(w);
+    pointed(w, 7, 4, 100);
+    pass(w);
+    w->now += 2000;
+    minder_tick(w->m, w->now);
+    no_more(w);
 }
 
 static void a_group_that_is_empty_twice_is_joined_after_a_delay(void **state)
@@ -452,6 +591,9 @@ int main(void)
         T(the_epoch_is_expired_and_its_sessions_go),
         T(a_released_slot_is_minded_without_expire),
         T(messages_go_back_and_are_committed_when_acked),
+        T(what_is_in_history_goes_back_without_payload),
+        T(many_recipients_are_found_by_their_handles),
+        T(a_list_that_is_not_acked_is_not_committed),
         T(a_bounce_that_fails_is_done_by_the_next_holder),
         T(want_and_claim_end_it),
         T(not_assigned_means_that_another_has_it),
