@@ -29,8 +29,7 @@ bool throttle_pass(struct throttle *t, uint32_t who, struct id16 conv, uint32_t 
 {
     uint64_t key;
     memcpy(&key, conv.b, sizeof key);
-    key = (key ^ who) * 0x9e3779b97f4a7c15u;
-    key |= 1;
+    key = (key + (uint64_t)who * 0x9e3779b97f4a7c15u) * 0xc2b2ae3d27d4eb4fu | 1;
     struct place *p = &t->places[key >> 32 & t->mask];
     if (p->key == key && now_ms - p->at_ms < every_ms)
         return false;

@@ -1,7 +1,6 @@
 /* throttle.h: at most one thing per (who, conversation) and time, for what may be dropped anyway.
  *
- * A table of fixed size without lists: two that fall on one place forget each other, so that sometimes one more passes,
- * never one less than allowed. Nothing per connection. One thread. */
+ * A table of fixed size without lists: two that fall on one place forget each other, so that sometimes one more passes. Nothing per connection. One thread. */
 #ifndef PARLEY_EDGE_THROTTLE_H
 #define PARLEY_EDGE_THROTTLE_H
 
