@@ -147,9 +147,10 @@ static bool get_tail(struct wire *w, struct conv *t)
         return !w->bad && w->p == w->end;
     if (t->tracked > t->head)
         return false;
-    t->tail.number = conv_block_of(t->head);
-    if (!conv_block_get(w, t->head - t->tail.number * CONV_BLOCK, &t->tail))
+    uint64_t number = conv_block_of(t->head);
+    if (!conv_block_get(w, t->head - number * CONV_BLOCK, &t->tail))
         return false;
+    t->tail.number = number;
     if (w->p == w->end)
         return true;
     free(t->tail.authors);
