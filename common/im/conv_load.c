@@ -13,7 +13,7 @@ static bool group_fits(const struct conv *c)
     for (unsigned i = 0; i < CONV_BUCKETS; i++)
         if (g->buckets[i].loaded && (g->map >> i & 1) != (g->buckets[i].n > 0))
             return false;
-    return !g->admins_loaded || g->n_admins > 0;
+    return !g->admins_loaded || (g->n_admins > 0) == (g->count > 0);
 }
 
 static bool pair_fits(const struct conv *c)
@@ -162,7 +162,7 @@ static int load_admins(struct conv *c, const struct conv_cell *cell)
         return -EBADMSG;
     if ((c->loaded && c->type != CONV_GROUP) || (c->group && c->group->admins_loaded))
         return 0;
-    int rc = cell->bytes.n ? conv_admins_get(c, cell->bytes) : c->loaded ? -EBADMSG : 0;
+    int rc = cell->bytes.n ? conv_admins_get(c, cell->bytes) : c->loaded && c->group->count ? -EBADMSG : 0;
     if (rc == 0)
         conv_group_get(c)->admins_loaded = true;
     return rc;
