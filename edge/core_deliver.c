@@ -189,8 +189,8 @@ static void on_reply(struct edge_core *e, struct econn *c, const Im__DeliverItem
     const struct frame_type *asked = it->frame_type ? frame_type((uint16_t)(it->frame_type - 1)) : NULL;
     if (it->frame_type == IM__FRAME_TYPE__PULL_OFFLINE_RSP)
         verb_pull_over(c);
-    else if (asked && asked->flags & FRAME_QUERY)
-        verb_query_over(c);
+    else if (it->frame_type == IM__FRAME_TYPE__ERROR || (asked && asked->flags & FRAME_QUERY))
+        verb_query_over(c); /* an answer that is none comes as an error, and from nobody else */
     if (c->pend && c->pend->stage == P_REPLY && c->pend->seq_id == it->seq_id)
         edge_pend_free(e, c);
 }

@@ -182,6 +182,16 @@ static void the_admin_right_is_the_operators(void **state)
     revoke.device = 1;
     revoke.all = true;
     refused(REC_INBOUND, &in); /* of both */
+    uint8_t buf[SAMPLE_MAX];
+    ProtobufCMessage *m;
+    s.user.len = revoke.device = 0; /* the operator ends somebody's devices */
+    int n = codec_pack_into(&in.base, buf, sizeof buf);
+    assert_int_equal(decode(REC_INBOUND, buf, (size_t)n, &m), 0);
+    revoke.keep_current = true; /* which one? */
+    refused(REC_INBOUND, &in);
+    revoke.keep_current = false;
+    s.slot = 3; /* an edge that forgot whose session it is */
+    refused(REC_INBOUND, &in);
 }
 
 static void deliver_lists_must_agree(void **state)

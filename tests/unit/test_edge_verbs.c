@@ -481,6 +481,12 @@ static void test_few_questions_at_once(void **state)
     er_expect_error(r, u.conn, 10, IM__CODE__INTERNAL, NULL);
     assert_true(history(r, &u, 12));
     assert_false(history(r, &u, 13));
+    Im__Error none = IM__ERROR__INIT; /* no answer is an answer */
+    Im__Session s = er_session(&u);
+    none.code = IM__CODE__BUSY;
+    er_item(r, ER_EPOCH, IM__ITEM_KIND__ITEM_REPLY, IM__FRAME_TYPE__ERROR, 12, &none.base, &s, conv1, 0);
+    assert_true(history(r, &u, 13));
+    assert_false(history(r, &u, 14));
     er_tick(r, 26000); /* answers that got lost are not waited for for ever */
     assert_true(history(r, &u, 14));
     er_free(r);
