@@ -7,7 +7,7 @@
 #include <utlist.h>
 
 #define AT_ONCE  6      /* the server allows 8, and history for the inbox is asked for beside these */
-#define AGAIN_MS 5000   /* no answer: whoever was to answer may have changed */
+#define AGAIN_MS 10000  /* no answer: whoever was to answer may have changed */
 #define PAUSE_MS 1000   /* when the server names none */
 #define SOON_MS  300    /* the read model is behind */
 #define RENEW_MS 240000 /* of the five minutes that a presence is watched */

@@ -180,8 +180,13 @@ static void on_error(struct parley *p, const struct frame *f, int64_t now)
         p->pull.at = now + (r->retry_after_ms ? r->retry_after_ms : 1000);
     } else if (!fill_error(p, f->seq_id, code, now) &&
                !ask_error(p, f->seq_id, code, text, r->retry_after_ms, now)) {
-        p->why = code;
-        snprintf(p->why_text, sizeof p->why_text, "%s", text);
+        if (!f->seq_id) { /* about the connection, not about a frame */
+            p->why = code;
+            snprintf(p->why_text, sizeof p->why_text, "%s", text);
+        } else if (passes(code)) {
+            receipts_again(p->receipts, now);
+            return;
+        }
         life_error(p, code, text);
     }
 }

@@ -45,7 +45,7 @@ static void clear_connection(struct parley *p)
     p->pull.chain = p->pull.started = false;
     p->pull.at = 0;
     p->fill = (struct filling){0};
-    receipts_disconnected(p->receipts, clock_mono_ms());
+    receipts_again(p->receipts, clock_mono_ms());
     ask_disconnected(p);
     p->typing_at = 0;
     p->login_frame = p->acked = 0;

@@ -8,7 +8,7 @@
 #include <utlist.h>
 
 #define PAUSE_MS 1000
-#define DOUBT_MS 10000 /* told so shortly before the end of a connection: it may not have arrived */
+#define DOUBT_MS 10000 /* told so shortly ago: it may not have arrived */
 #define KEPT_MAX 4096
 #define NEVER    INT64_MAX
 
@@ -129,14 +129,14 @@ int64_t receipts_due(const struct receipts *r)
     return at;
 }
 
-void receipts_disconnected(struct receipts *r, int64_t now)
+void receipts_again(struct receipts *r, int64_t now)
 {
     struct conv *c;
     DL_FOREACH (r->all, c) {
         if (!c->told_at || now - c->told_at > DOUBT_MS)
             continue;
         c->told_read = c->told_delivered = 0;
-        c->told_at = 0;
+        c->told_at = now;
         wait_for(r, c);
     }
 }

@@ -20,6 +20,7 @@ void receipts_free(struct receipts *);
 int receipts_add(struct receipts *, struct id16 conv, uint64_t read, uint64_t delivered);
 bool receipts_next(struct receipts *, int64_t now, struct receipt *); /* one to be told now */
 int64_t receipts_due(const struct receipts *);                        /* INT64_MAX: never */
-void receipts_disconnected(struct receipts *, int64_t now);
+/* The connection broke, or the server was busy: what was told lately is told again, a second from now. */
+void receipts_again(struct receipts *, int64_t now);
 
 #endif

@@ -11,6 +11,25 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static volatile size_t seen;
 
+static void on_answer(void *arg, const struct parley_answer *a)
+{
+    (void)arg;
+    for (size_t i = 0; a->about == PARLEY_ASK_HISTORY && i < a->n; i++) {
+        seen += strlen(a->items[i].message.text);
+        for (size_t k = 0; k < a->items[i].reactions_n; k++)
+            seen += strlen(a->items[i].reactions[k].by.login);
+    }
+    for (size_t i = 0; a->about == PARLEY_ASK_CONVERSATIONS && i < a->n; i++)
+        seen += strlen(a->conversations[i].name) + a->conversations[i].pins_n;
+}
+
+static void on_note(void *ctx, const struct parley_note *n)
+{
+    (void)ctx;
+    for (size_t i = 0; i < n->people_n; i++)
+        seen += strlen(n->people[i].login) + n->people[i].user[0];
+}
+
 static void on_message(void *ctx, const struct parley_message *m)
 {
     (void)ctx;
@@ -18,13 +37,15 @@ static void on_message(void *ctx, const struct parley_message *m)
             m->data_n;
     if (m->data_n)
         seen += m->data[m->data_n - 1];
+    for (size_t i = 0; i < m->people_n; i++)
+        seen += strlen(m->people[i].login) + m->people[i].user[0];
 }
 
 /* The first byte says in which state the connection is and how the bytes are cut. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct parley_options o = {.servers = "127.0.0.1:1", .device_id = "fuzz"};
-    struct parley_callbacks cb = {.message = on_message};
+    struct parley_callbacks cb = {.message = on_message, .event = on_message, .note = on_note};
     int fd[2];
     if (size < 1 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd))
         return 0;
@@ -33,6 +54,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     parley_login(p, "alice", "correct horse");
     parley_send_text(p, "bob", "hello");
+    parley_ask(p, &(struct parley_question){.about = PARLEY_ASK_HISTORY, .with = "bob"}, on_answer, NULL);
+    parley_ask(p, &(struct parley_question){.about = PARLEY_ASK_CONVERSATIONS}, on_answer, NULL);
     p->link.fd = fd[0];
     p->link.up = true;
     p->heard_at = clock_mono_ms();

@@ -63,8 +63,9 @@ static void again_when_the_connection_broke(void **state)
     receipts_add(r, conv(2), 0, 7);
     told(r, 1000, 1, 4, 0);
     told(r, 20000, 2, 0, 7);
-    receipts_disconnected(r, 21000);
-    told(r, 21000, 2, 0, 7);
+    receipts_again(r, 21000);
+    assert_int_equal(receipts_due(r), 22000);
+    told(r, 22000, 2, 0, 7);
     assert_false(receipts_next(r, 50000, &x)); /* the other one is long there */
     receipts_free(r);
 }
