@@ -4,9 +4,10 @@ bool check_user(const ProtobufCMessage *m)
 {
     const Im__UserRecord *r = (const Im__UserRecord *)m;
     if (!is_id(r->user) || !trace_ok(r->trace) || !number_ok(r->token_generation) ||
-        !within(r->display_name, 0, DISPLAY_NAME_MAX) || !within(r->device_id, 0, DEVICE_ID_MAX) ||
-        !within(r->device_class, 0, DEVICE_CLASS_MAX) || !within(r->remark, 0, REMARK_MAX) ||
-        !privacy_ok(r->presence) || !id_or_none(r->conversation) || !login_or_none(r->login))
+        !number_ok(r->login_offset) || !within(r->display_name, 0, DISPLAY_NAME_MAX) ||
+        !within(r->device_id, 0, DEVICE_ID_MAX) || !within(r->device_class, 0, DEVICE_CLASS_MAX) ||
+        !within(r->remark, 0, REMARK_MAX) || !privacy_ok(r->presence) || !id_or_none(r->conversation) ||
+        !login_or_none(r->login))
         return false;
     switch (r->kind) {
     case IM__USER_KIND__USER_REGISTERED:
