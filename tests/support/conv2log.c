@@ -13,7 +13,8 @@ static int by_id(const void *a, const void *b)
 
 void conv2log_init(struct conv2log *l, uint64_t seed, enum conv_type type)
 {
-    *l = (struct conv2log){.rng = {seed}, .time_ms = INT64_C(1700000000000), .type = type};
+    *l = (struct conv2log){
+        .rng = {seed}, .time_ms = INT64_C(1700000000000), .type = type, .chatty = seed % 10 == 0};
     for (int i = 0; i < C2_USERS; i++) {
         char login[16];
         (void)snprintf(login, sizeof login, "user%d", i);
@@ -53,12 +54,16 @@ static uint32_t pick_kind(struct conv2log *l)
                                    IM__CONV_KIND__CONV_UNPIN,   IM__CONV_KIND__CONV_RECEIPT};
     if (rng_below(&l->rng, 60) == 0)
         return (uint32_t)rng_below(&l->rng, 64);
+    if (l->chatty && rng_below(&l->rng, 4))
+        return IM__CONV_KIND__CONV_MESSAGE;
     if (l->type == CONV_SYSTEM && rng_below(&l->rng, 3))
         return IM__CONV_KIND__CONV_ANNOUNCEMENT;
     if (rng_below(&l->rng, 5) < 3)
         return talk[rng_below(&l->rng, sizeof talk)];
-    if (l->type == CONV_DIRECT)
-        return IM__CONV_KIND__CONV_FRIEND_REQUEST + (uint32_t)rng_below(&l->rng, 6);
+    if (l->type == CONV_DIRECT) {
+        uint32_t kind = IM__CONV_KIND__CONV_FRIEND_REQUEST + (uint32_t)rng_below(&l->rng, 6);
+        return l->chatty && rng_below(&l->rng, 4) ? IM__CONV_KIND__CONV_UNBLOCK : kind;
+    }
     if (rng_below(&l->rng, 4) == 0) /* else the group would be empty soon */
         return rng_below(&l->rng, 2) ? IM__CONV_KIND__CONV_GROUP_INVITE : IM__CONV_KIND__CONV_GROUP_JOIN;
     uint32_t kind = IM__CONV_KIND__CONV_GROUP_JOIN + (uint32_t)rng_below(&l->rng, 14);
@@ -81,7 +86,7 @@ static void pick_users(struct conv2log *l, struct conv_event *e, struct id16 *na
 static uint64_t pick_target(struct conv2log *l)
 {
     uint64_t back = rng_below(&l->rng, rng_below(&l->rng, 3) ? 12 : rng_below(&l->rng, 3) ? 200 : 2000);
-    return l->guess + 3 > back ? l->guess + 3 - back : 0;
+    return l->head + 3 > back ? l->head + 3 - back : 0;
 }
 
 /* Who acts most: the two of a direct conversation, the one who made the group. */
@@ -153,6 +158,5 @@ struct conv_event conv2log_next(struct conv2log *l, struct id16 *named)
         first(l, &e, named);
     if (l->next[3][1] == 0)
         l->next[3][1] = 1;
-    l->guess += rng_below(&l->rng, 2);
     return e;
 }

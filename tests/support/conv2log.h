@@ -19,10 +19,10 @@ struct conv2log {
     enum conv_type type;
     struct id16 named[C2_USERS]; /* what the last event's `users` points to: valid until the next */
     uint64_t next[C2_USERS][C2_DEVICES + 1];
-    uint64_t guess; /* of the head */
+    uint64_t head; /* the caller says where the conversation stands */
     int64_t time_ms;
     uint32_t cap, devices;
-    bool begun;
+    bool begun, chatty; /* chatty: long enough for messages to become too old */
 };
 void conv2log_init(struct conv2log *, uint64_t seed, enum conv_type);
 /* e->users.p points into `named`, which the caller gives: room for C2_USERS. */
