@@ -51,14 +51,15 @@ static bool about_two(uint32_t kind)
 
 void model_look(const struct conv *c, const struct conv_event *ev, struct model_before *b)
 {
-    b->type = c ? conv_type(c) : CONV_NOTHING;
-    b->dissolved = b->type == CONV_GROUP && conv_dissolved(c);
+    enum conv_type type = c ? conv_type(c) : CONV_NOTHING;
+    b->dissolved = type == CONV_GROUP && conv_dissolved(c);
     b->friend[0] = b->friend[1] = 0;
-    if (b->type != CONV_DIRECT || !about_two(ev->kind))
+    if (type != CONV_DIRECT || !about_two(ev->kind))
         return;
-    size_t n = conv_pair(c, b->pair);
+    struct id16 pair[2];
+    size_t n = conv_pair(c, pair);
     for (size_t i = 0; i < n; i++)
-        b->friend[i] = conv_friend(c, b->pair[i]);
+        b->friend[i] = conv_friend(c, pair[i]);
 }
 
 static struct slice body_text(const struct convrec *rec)
@@ -72,6 +73,13 @@ static void put(struct turn *t, uint8_t table, struct slice key, struct slice ro
     fx_put(t->fx, table, key, row);
 }
 
+/* The first record that shows: a refused one may have made the conversation before, which nobody could see. A block in
+ * front of all numbers may be told twice: what was made stays. */
+static bool is_first(const struct turn *t)
+{
+    return t->out->seq == 1 || (t->out->verdict == CONV_NOTED && conv_head(t->conv) == 0);
+}
+
 static void write_conversation(struct turn *t, uint32_t members)
 {
     const struct id16 conv = t->rec->event.conv;
@@ -83,7 +91,7 @@ static void write_conversation(struct turn *t, uint32_t members)
         if (conv_dissolved(t->conv) && !t->before->dissolved)
             row.dissolved_ms = t->out->time_ms;
     }
-    bool made = t->before->type == CONV_NOTHING;
+    bool made = is_first(t);
     row.created_ms = made ? t->out->time_ms : 0;
     row.named = made || kind == IM__CONV_KIND__CONV_GROUP_RENAME;
     row.noticed = made || kind == IM__CONV_KIND__CONV_GROUP_NOTICE;
@@ -94,7 +102,7 @@ static void write_conversation(struct turn *t, uint32_t members)
     struct slice old;
     if (rowmap_get(t->m->rows, P_CONVERSATION, slice_id(&conv), &old) &&
         conversation_row_parse(old, &earlier) == 0) {
-        row.created_ms = row.created_ms ? row.created_ms : earlier.created_ms;
+        row.created_ms = earlier.created_ms ? earlier.created_ms : row.created_ms;
         row.dissolved_ms = row.dissolved_ms ? row.dissolved_ms : earlier.dissolved_ms;
         if (!row.named) {
             row.named = earlier.named;
@@ -165,7 +173,7 @@ static void pair_rows(struct turn *t)
         }
         write_member(t, pair[i], &row);
     }
-    if (t->before->type == CONV_NOTHING)
+    if (is_first(t))
         write_conversation(t, (uint32_t)n);
 }
 
@@ -308,9 +316,9 @@ void model_write(struct model *m, struct fx *fx, const struct convrec *rec, cons
     struct turn t = {m, fx, rec, out, after, before};
     enum conv_type type = conv_type(after);
     uint32_t kind = rec->event.kind;
-    if (type == CONV_DIRECT && (before->type == CONV_NOTHING || about_two(kind)))
+    if (type == CONV_DIRECT && (is_first(&t) || about_two(kind)))
         pair_rows(&t);
-    else if (type == CONV_SYSTEM && before->type == CONV_NOTHING)
+    else if (type == CONV_SYSTEM && is_first(&t))
         write_conversation(&t, 0);
     else if (out->verdict == CONV_NOTED)
         noted(&t);

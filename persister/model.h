@@ -16,10 +16,8 @@ void model_end(struct model *); /* of a batch */
 
 /* What the state was before the record, as far as rows depend on a difference. */
 struct model_before {
-    enum conv_type type;
     bool dissolved;
-    struct id16 pair[2];
-    uint32_t friend[2]; /* as each of the pair saw it */
+    uint32_t friend[2]; /* as each of the pair sees it */
 };
 void model_look(const struct conv *, const struct conv_event *, struct model_before *);
 

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-static const struct persister_settings settings = {.cache_bytes = 1 << 20};
+static const struct persister_settings settings = {.cache_bytes = 1 << 20}, none = {.cache_bytes = 0};
 
 struct world {
     struct arena *arena;
@@ -128,6 +128,23 @@ static void a_first_message_makes_a_conversation_and_the_second_nothing(void **s
     apply(w, (struct op){.kind = IM__CONV_KIND__CONV_MESSAGE, .from = "anna", .to = "bert", .text = "b"});
     assert_int_equal(HASH_COUNT(w->run.store), rows);
     assert_int_equal(conversation(w, conv).created_ms, 1000);
+}
+
+static void a_refused_record_makes_no_rows_and_the_next_one_does(void **state)
+{
+    struct world *w = *state;
+    struct id16 conv = id_direct(uid("anna"), uid("bert"));
+    apply(w, (struct op){
+                 .kind = IM__CONV_KIND__CONV_EDIT, .from = "anna", .to = "bert", .text = "a", .target = 3});
+    assert_null(find(w, P_MEMBER, uid("anna"), conv));
+    apply(w, (struct op){.kind = IM__CONV_KIND__CONV_BLOCK, .from = "bert", .to = "anna"});
+    assert_int_equal(w->run.n_written, 0);
+    assert_true(member(w, "bert", conv).blocked);
+    assert_int_equal(conversation(w, conv).created_ms, 1001);
+    apply(w, (struct op){.kind = IM__CONV_KIND__CONV_UNBLOCK, .from = "bert", .to = "anna"});
+    apply(w, (struct op){.kind = IM__CONV_KIND__CONV_MESSAGE, .from = "anna", .to = "bert", .text = "a"});
+    assert_int_equal(w->run.n_written, 1);
+    assert_true(is(member(w, "anna", conv).login, "anna"));
 }
 
 static void notes_to_oneself_have_one_member(void **state)
@@ -408,7 +425,7 @@ static void batches_do_not_matter_for_what_only_the_state_tells(void **state)
         struct run one = {0}, many = {0};
         struct record *log = random_ops(arena, &rng, 800, 0);
         run_open(&one, &persister_conv, &settings, NULL, 0, 0);
-        run_open(&many, &persister_conv, &settings, NULL, 0, 0);
+        run_open(&many, &persister_conv, &none, NULL, 0, 0);
         for (size_t i = 0; i < 800; i++)
             assert_int_equal(run_batch(&one, &log[i], 1), CORE_OK);
         for (size_t i = 0, n; i < 800; i += n) {
@@ -433,6 +450,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(a_first_message_makes_a_conversation_and_the_second_nothing),
+        T(a_refused_record_makes_no_rows_and_the_next_one_does),
         T(notes_to_oneself_have_one_member),
         T(what_is_done_to_a_message_is_a_row_with_a_target),
         T(a_group_has_its_members),
