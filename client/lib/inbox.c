@@ -326,8 +326,17 @@ size_t inbox_waiting(const struct inbox *in)
     const struct talk *t;
     size_t n = in->n_held;
     DL_FOREACH2(in->waiting, t, wnext)
-    n += t->news > ranges_last(&t->have).upto;
+    n += t->news > ranges_last(&t->have).upto && !t->put_off;
     return n;
+}
+
+bool inbox_behind(const struct inbox *in)
+{
+    const struct talk *t;
+    DL_FOREACH2(in->waiting, t, wnext)
+    if (t->put_off)
+        return true;
+    return false;
 }
 
 uint64_t inbox_known(const struct inbox *in, struct id16 conv)

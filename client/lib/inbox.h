@@ -78,6 +78,8 @@ size_t inbox_waiting(
     const struct inbox *); /* events above a hole, and conversations with news to be fetched */
 uint64_t inbox_known(const struct inbox *,
                      struct id16 conv); /* the highest place here, own ones included; 0 */
+bool inbox_behind(
+    const struct inbox *); /* there are news that history did not have for patience_ms; not waited for */
 /* Cursors that changed since they were last taken, at most `max`; call until 0. */
 size_t inbox_take_cursors(struct inbox *, struct inbox_cursor *, size_t max);
 /* Every run of every conversation, for the state file. own: places of own messages that are not reached yet. */

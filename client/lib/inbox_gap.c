@@ -38,7 +38,7 @@ void gap_close(struct inbox *in, struct talk *t)
         return;
     if (t->queued)
         DL_DELETE2(in->waiting, t, wprev, wnext);
-    t->queued = t->history = false;
+    t->queued = t->history = t->put_off = false;
     t->news = 0;
     t->ask_at = NEVER;
     t->asks = 0;
@@ -230,7 +230,8 @@ void inbox_past_failed(struct inbox *in, struct id16 conv, bool never, int64_t n
     if (!t->queued)
         return;
     t->history = !in->no_history;
-    if (!t->held && now - since >= in->c.patience_ms)
+    t->put_off = !t->held && now - since >= in->c.patience_ms;
+    if (t->put_off)
         t->ask_at = now + NEWS_MS; /* the events are somewhere: the server will not say so for nothing */
     else
         ask_again(t, in->c.patience_ms, now);

@@ -30,6 +30,7 @@ struct talk {
     uint64_t missed; /* given up before what is delivered next */
     bool group;      /* its events are not queued: holes are filled from history */
     bool history;    /* the next question goes there */
+    bool put_off;    /* history did not have the news in time: asked for now and then */
     bool dirty, asking, overflowed, queued;
     bool guess; /* the start is not from our own memory: own messages before it may be the next hole */
     int64_t hole_since, ask_at;

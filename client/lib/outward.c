@@ -194,7 +194,7 @@ static void pulled(struct parley *p)
         return;
     u->wanted = u->started = u->done = false;
     if (p->cb.pulled)
-        p->cb.pulled(p->ctx, PARLEY_OK, u->rest);
+        p->cb.pulled(p->ctx, inbox_behind(p->inbox) ? PARLEY_BEHIND : PARLEY_OK, u->rest);
 }
 
 void outward_pump(struct parley *p, int64_t now)

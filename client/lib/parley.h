@@ -67,7 +67,8 @@ struct parley_callbacks {
     void (*registered)(void *ctx, const char *login, enum parley_code, const char *detail,
                        const uint8_t *user);
     void (*exists)(void *ctx, const char *login, enum parley_code, bool exists, const uint8_t *user);
-    /* All that was pending has been given to `message`. rest_in_history: the queue had overflowed. */
+    /* All that was pending has been given to `message` (PARLEY_BEHIND: but for groups whose history is not there yet).
+     * rest_in_history: the queue had overflowed. */
     void (*pulled)(void *ctx, enum parley_code, bool rest_in_history);
 };
 

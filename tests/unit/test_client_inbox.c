@@ -567,6 +567,28 @@ static void history_that_stays_away_is_given_up(void **state)
     inbox_free(in);
 }
 
+static void news_that_history_does_not_have_are_put_off(void **state)
+{
+    (void)state;
+    struct seen s;
+    struct inbox *in = box_of(&s, 1000);
+    inbox_have(in, conv(1), 1, 5, true);
+    inbox_news(in, conv(1), 8, 0, 0);
+    int64_t now = 0;
+    while (inbox_waiting(in) && now < 20000) {
+        now = inbox_due(in);
+        asks(in, now, 1);
+        inbox_past_failed(in, conv(1), false, now);
+    }
+    assert_true(now >= 1000 && now < 5000);
+    assert_true(inbox_behind(in));
+    struct inbox_question q = asks(in, inbox_due(in), 1);
+    PAST(in, q, 8, 60000, 6, 7, 8);
+    ASSERT_SEQS(&s, 6, 7, 8);
+    assert_false(inbox_behind(in));
+    inbox_free(in);
+}
+
 /* Whatever comes live, whatever pages history has: what is visible comes once and in order. */
 static void any_order_of_history_and_pushes(void **state)
 {
@@ -637,6 +659,7 @@ int main(void)
         cmocka_unit_test(too_much_is_not_fetched_but_counted),
         cmocka_unit_test(the_queue_ran_over),
         cmocka_unit_test(history_that_stays_away_is_given_up),
+        cmocka_unit_test(news_that_history_does_not_have_are_put_off),
         cmocka_unit_test(any_order_of_history_and_pushes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
