@@ -14,7 +14,7 @@ static struct pl *pl;
 static int setup(void **state)
 {
     (void)state;
-    pl = pl_up(&(struct pl_conf){.n = {3, 2, 2, 1, 2}});
+    pl = pl_up(&(struct pl_conf){.n = {3, 2, 2, 1, 2, 1}});
     return 0;
 }
 

@@ -34,7 +34,7 @@ static void processes_wait_for_topics_and_servers(void **state)
 {
     (void)state;
     struct pl *pl = pl_up(
-        &(struct pl_conf){.n = {1, 1, 1, 1, 1}, .no_topics = true, .no_schema = true, .no_start = true});
+        &(struct pl_conf){.n = {1, 1, 1, 1, 1, 1}, .no_topics = true, .no_schema = true, .no_start = true});
     pl_server(pl, "stop-one", "redis");
     pl_server(pl, "stop-one", "postgres");
     for (int k = 0; k < PL_KINDS; k++)
@@ -61,7 +61,7 @@ static void processes_wait_for_topics_and_servers(void **state)
 static void processes_wait_for_kafka(void **state)
 {
     (void)state;
-    struct pl *pl = pl_up(&(struct pl_conf){.n = {2, 1, 1, 1, 1}, .no_start = true});
+    struct pl *pl = pl_up(&(struct pl_conf){.n = {2, 1, 1, 1, 1, 1}, .no_start = true});
     pl_server(pl, "stop-one", "kafka");
     for (int k = PL_KINDS - 1; k >= 0; k--)
         for (int i = 0; i < pl_count(pl, (enum pl_kind)k); i++)
@@ -81,7 +81,7 @@ static void a_wrong_partition_count_is_refused(void **state)
     (void)state;
     char topic[80], *out;
     const struct kconf kafka = {.bootstrap = getenv("PARLEY_KAFKA"), .client_id = "test"};
-    struct pl *pl = pl_up(&(struct pl_conf){.n = {1, 1, 1, 1, 1}, .no_topics = true, .no_start = true});
+    struct pl *pl = pl_up(&(struct pl_conf){.n = {1, 1, 1, 1, 1, 1}, .no_topics = true, .no_start = true});
     struct kadmin *admin = kadmin_new(&kafka, 20000);
     assert_non_null(admin);
     snprintf(topic, sizeof topic, "%sim.inbound", pl_prefix(pl));
@@ -104,7 +104,7 @@ static void a_wrong_partition_count_is_refused(void **state)
 static void a_newer_schema_is_refused(void **state)
 {
     (void)state;
-    struct pl *pl = pl_up(&(struct pl_conf){.n = {1, 1, 1, 1, 1}, .no_start = true});
+    struct pl *pl = pl_up(&(struct pl_conf){.n = {1, 1, 1, 1, 1, 1}, .no_start = true});
     assert_int_equal(
         pl_number(pl, "INSERT INTO schema_version SELECT (jsonb_populate_record(v, jsonb_build_object("
                       "'version', 999))).* FROM schema_version v ORDER BY version DESC LIMIT 1"

@@ -21,13 +21,13 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum pl_kind { PL_EDGE, PL_ROUTER, PL_FANOUT, PL_PERSISTER, PL_OFFLINE, PL_KINDS };
+enum pl_kind { PL_EDGE, PL_ROUTER, PL_FANOUT, PL_PERSISTER, PL_OFFLINE, PL_QUERY, PL_KINDS };
 #define PL_EACH_MAX 6
 
 struct pl;
 
 struct pl_conf {
-    int n[PL_KINDS];           /* how many of each; all zero: 2, 2, 2, 1, 2 */
+    int n[PL_KINDS];           /* how many of each; all zero: 2, 2, 2, 1, 2, 1 */
     const char *settings;      /* JSON laid over parley.json: {"edge": {"login": "1s"}} */
     bool no_topics, no_schema; /* leave that out */
     const char
@@ -43,6 +43,8 @@ int pl_finish(int failed);
 const char *pl_prefix(const struct pl *);      /* of topics, groups, keys */
 const char *pl_config(const struct pl *);      /* path of parley.json */
 const char *pl_folder(const struct pl *);      /* for files of the test */
+const char *pl_bins(const struct pl *);        /* where the build's programs are */
+const char *pl_conninfo(struct pl *);          /* PostgreSQL, with the schema; until the next call */
 const char *pl_edge(const struct pl *, int i); /* "127.0.0.1:21001" */
 const char *pl_edges(const struct pl *,
                      int first); /* all, comma between, beginning with this one; until the next call */

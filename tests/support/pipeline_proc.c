@@ -20,7 +20,7 @@
 #define TURN_MS  10
 #define QUIET_MS 2000
 
-const char *const pl_kind_names[PL_KINDS] = {"edge", "router", "fanout", "persister", "offline"};
+const char *const pl_kind_names[PL_KINDS] = {"edge", "router", "fanout", "persister", "offline", "query"};
 
 static void set(const char *kind, const char *name, int port)
 {

@@ -55,7 +55,7 @@ class Bed:
             raise Failure("the servers did not start (see above)")
         self.env = json.loads(self.servers("env", "--json", stdout=subprocess.PIPE, text=True).stdout)
         counts = {"edge": self.args.edges, "router": self.args.routers, "fanout": self.args.fanouts, "persister": 1,
-                  "offline": 1}
+                  "offline": 1, "query": 1}
         self.pipe = Pipeline(os.path.join(self.state, "pipeline"), self.args.bin, self.env, counts, say)
         self.pipe.prepare()
         self.pipe.start()

@@ -1,0 +1,209 @@
+/* history.c: HISTORY_REQ: a page of a conversation, before or after a number, around one, or from a moment on. */
+#include "query/history.h"
+
+#include <string.h>
+
+#define USUAL 50
+#define MOST  200
+
+/* $1 user, $2 conversation */
+static const struct db_stmt where_stmt = {
+    .name = "history_where",
+    .sql = "WITH " SQL_ACCESS " SELECT a.part, " SQL_POSITION(
+        "a.part") ", lower(a.visible), upper(a.visible), "
+                  "(SELECT x.seq FROM messages x WHERE x.conv = $2::bytea ORDER BY x.seq DESC LIMIT 1), "
+                  "c.type, a.peer, a.peer_login, a.login FROM access a LEFT JOIN conversations c ON c.conv = "
+                  "$2::bytea",
+    .n_params = 2};
+enum { W_PART, W_OFFSET, W_FROM, W_TO, W_HEAD, W_TYPE, W_PEER, W_PEER_LOGIN, W_LOGIN };
+
+/* The first number at or after a moment. $1 user, $2 conversation, $3 time */
+static const struct db_stmt moment_stmt = {.name = "history_moment",
+                                           .sql = "WITH " SQL_ACCESS
+                                                  " SELECT parley_seq_at($2::bytea, $3::int8) FROM access",
+                                           .n_params = 3};
+
+/* The page: $1 user, $2 conversation, $3 number, $4 how many, $5 every event. Messages as they are now; events as they
+ * were, but nothing is left of what was recalled, edits of it included. */
+/* clang-format off */
+#define PAGE(cmp, order)                                                                                    \
+    "page AS (SELECT x.* FROM messages x WHERE x.conv = $2::bytea AND x.seq " cmp " $3::int8 AND "          \
+    SQL_SEEN("x.seq") " AND ($5::bool OR x.kind IN (1, 7)) ORDER BY x.seq " order " LIMIT $4::int8)"
+#define SUBJECT "CASE WHEN $5::bool THEN 0 ELSE p.seq END" /* of an event's row nothing is looked up but its recall */
+#define ITEMS(cmp, order)                                                                                   \
+    "WITH " SQL_ACCESS ", " PAGE(cmp, order) ", now AS (SELECT " SQL_NOW("p") " FROM page p "               \
+    SQL_RECALL("$2::bytea", "CASE WHEN p.kind = 2 THEN p.target ELSE p.seq END")                            \
+    SQL_EDIT("$2::bytea", SUBJECT, SQL_VISIBLE) SQL_PINNED("$2::bytea", SUBJECT, SQL_VISIBLE)               \
+    "LEFT JOIN accounts u ON u.user_id = p.sender), "                                                       \
+    "sized AS (SELECT *, sum(coalesce(octet_length(text), 0) + coalesce(octet_length(data), 0)) OVER "      \
+    "(ORDER BY seq " order " ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS above FROM now) "         \
+    "SELECT " EVENT_COLUMNS("s") ", s.edited, s.recalled, s.pinned FROM sized s "                           \
+    "WHERE coalesce(s.above, 0) < " HISTORY_BODIES_SQL " ORDER BY s.seq " order
+#define REACTIONS(cmp, order)                                                                               \
+    "WITH " SQL_ACCESS ", " PAGE(cmp, order) " SELECT p.seq, t.sender, u.login, t.text FROM page p, "       \
+    "LATERAL (SELECT DISTINCT ON (s.sender) s.sender, s.seq, s.text FROM (SELECT x.sender, x.seq, x.text "  \
+    "FROM messages x WHERE x.conv = $2::bytea AND x.target = p.seq AND x.kind = 4 AND "                     \
+    SQL_VISIBLE " @> x.seq ORDER BY x.seq DESC LIMIT 1000) s ORDER BY s.sender, s.seq DESC) t "             \
+    "LEFT JOIN accounts u ON u.user_id = t.sender WHERE t.text <> '' AND NOT $5::bool "                     \
+    "ORDER BY p.seq, t.seq LIMIT 10000"
+/* clang-format on */
+
+static const struct db_stmt before_stmt = {
+    .name = "history_before", .sql = ITEMS("<", "DESC"), .n_params = 5};
+static const struct db_stmt after_stmt = {.name = "history_after", .sql = ITEMS(">=", "ASC"), .n_params = 5};
+static const struct db_stmt before_react_stmt = {
+    .name = "history_before_react", .sql = REACTIONS("<", "DESC"), .n_params = 5};
+static const struct db_stmt after_react_stmt = {
+    .name = "history_after_react", .sql = REACTIONS(">=", "ASC"), .n_params = 5};
+
+/* $1 user, $2 conversation, $3 the largest group in which this is told */
+static const struct db_stmt read_stmt = {
+    .name = "history_read",
+    .sql = "WITH " SQL_ACCESS " SELECT m.user_id, m.read FROM access a, conversations c, memberships m "
+           "WHERE c.conv = $2::bytea AND c.type = 2 AND c.members <= $3::int4 AND m.conv = $2::bytea AND "
+           "m.role > 0 "
+           "AND m.user_id <> $1::bytea",
+    .n_params = 3};
+
+/* How many of either side; the number asked around is on the later one. */
+struct sides {
+    uint32_t before, after;
+    int64_t below, from; /* seq < below; seq >= from */
+};
+
+static struct sides sides_of(const struct question *q)
+{
+    const Im__HistoryReq *r = (const Im__HistoryReq *)q->req;
+    uint32_t limit = limit_of(r->limit, USUAL, MOST);
+    uint64_t seq = r->time_ms ? q->anchor : r->seq;
+    if (r->time_ms || r->direction == IM__DIRECTION__AROUND)
+        return (struct sides){limit / 2, limit - limit / 2, (int64_t)seq, (int64_t)seq};
+    if (r->direction == IM__DIRECTION__AFTER)
+        return (struct sides){0, limit, 0, (int64_t)(seq + 1)};
+    return (struct sides){limit, 0, seq ? (int64_t)seq : INT64_MAX, 0};
+}
+
+/* One more than is wanted, to see whether there is more. */
+static void ask_side(struct question *q, struct ask *a, const struct db_stmt *stmt, int64_t seq, uint32_t n)
+{
+    const Im__HistoryReq *r = (const Im__HistoryReq *)q->req;
+    ask_stmt(a, stmt);
+    ask_id(a, &q->from.user);
+    ask_id(a, &q->conv);
+    ask_i64(a, seq);
+    ask_i64(a, n ? n + 1 : 0);
+    ask_bool(a, r->events);
+}
+
+static Im__Code ask_history(struct question *q, struct ask *a)
+{
+    const Im__HistoryReq *r = (const Im__HistoryReq *)q->req;
+    if (r->time_ms && q->round == 0) {
+        ask_stmt(a, &moment_stmt);
+        ask_id(a, &q->from.user);
+        ask_id(a, &q->conv);
+        ask_i64(a, r->time_ms);
+        return IM__CODE__OK;
+    }
+    struct sides s = sides_of(q);
+    ask_stmt(a, &where_stmt);
+    ask_id(a, &q->from.user);
+    ask_id(a, &q->conv);
+    ask_side(q, a, &before_stmt, s.below, s.before);
+    ask_side(q, a, &after_stmt, s.from, s.after);
+    ask_side(q, a, &before_react_stmt, s.below, s.before);
+    ask_side(q, a, &after_react_stmt, s.from, s.after);
+    ask_stmt(a, &read_stmt);
+    ask_id(a, &q->from.user);
+    ask_id(a, &q->conv);
+    ask_i32(a, (int32_t)q->env->receipt_cap);
+    return IM__CODE__OK;
+}
+
+/* Ascending items of both sides; the extra ones are left out. */
+static Im__HistoryItem **collect(struct question *q, const PGresult *before, const PGresult *after,
+                                 const struct row_conv *conv, struct sides s, size_t *n_before, size_t *n)
+{
+    int b = PQntuples(before) > (int)s.before ? (int)s.before : PQntuples(before);
+    int f = PQntuples(after) > (int)s.after ? (int)s.after : PQntuples(after);
+    Im__HistoryItem **items = query_alloc(q->arena, (size_t)(b + f) * sizeof *items);
+    for (int i = 0; i < b; i++)
+        items[b - 1 - i] = history_item(row_of(before, i), 0, conv, q->arena);
+    for (int i = 0; i < f; i++)
+        items[b + i] = history_item(row_of(after, i), 0, conv, q->arena);
+    *n_before = (size_t)b;
+    *n = (size_t)(b + f);
+    return items;
+}
+
+/* Cuts to what fits, from the anchor outwards, and says where there is more: a number below (above) the last one shown
+ * is visible. Rows that PostgreSQL left out for their size are seen by the page being short. */
+static void cut(Im__HistoryRsp *rsp, Im__HistoryItem **items, size_t n_before, size_t n)
+{
+    size_t room = ANSWER_BYTES, half = n_before && n > n_before ? room / 2 : room;
+    size_t b = n_before ? history_fit(items, n_before, -1, half) : 0;
+    size_t f = n > n_before ? history_fit(items + n_before, n - n_before, 1, half) : 0;
+    rsp->more_before = rsp->more_before || b < n_before;
+    rsp->more_after = rsp->more_after || f < n - n_before;
+    rsp->items = items + (n_before - b);
+    rsp->n_items = b + f;
+}
+
+static bool too_large(const PGresult *side, uint32_t wanted)
+{
+    uint64_t bytes = 0;
+    if (PQntuples(side) > (int)wanted)
+        return true;
+    for (int i = 0; i < PQntuples(side); i++)
+        bytes += (uint64_t)PQgetlength(side, i, EV_TEXT) + (uint64_t)PQgetlength(side, i, EV_DATA);
+    return bytes >= HISTORY_BODIES;
+}
+
+static Im__Code take_history(struct question *q, const PGresult *const *res, ProtobufCMessage **out)
+{
+    const Im__HistoryReq *req = (const Im__HistoryReq *)q->req;
+    if (req->time_ms && q->round == 0) {
+        q->anchor = PQntuples(res[0]) ? row_u64(row_of(res[0], 0), 0) : 1;
+        return IM__CODE__OK;
+    }
+    if (PQntuples(res[0]) == 0)
+        return IM__CODE__NOT_A_MEMBER;
+    struct row w = row_of(res[0], 0);
+    struct row_conv *conv = query_alloc(q->arena, sizeof *conv);
+    *conv = (struct row_conv){q->conv,
+                              q->from.user,
+                              row_id(w, W_PEER),
+                              row_text(w, W_LOGIN),
+                              row_text(w, W_PEER_LOGIN),
+                              row_i64(w, W_TYPE) == 2};
+    Im__HistoryRsp *rsp = query_alloc(q->arena, sizeof *rsp);
+    im__history_rsp__init(rsp);
+    struct sides s = sides_of(q);
+    size_t n_before, n;
+    Im__HistoryItem **items = collect(q, res[1], res[2], conv, s, &n_before, &n);
+    history_reactions(items, n, res[3], q->arena);
+    history_reactions(items, n, res[4], q->arena);
+    if (!req->events)
+        history_read_by(items, n, res[5]);
+    rsp->conversation = bytes_of_id(&q->conv);
+    rsp->first_visible = row_u64(w, W_FROM);
+    rsp->head = row_u64(w, W_HEAD);
+    if (!row_null(w, W_TO) && rsp->head >= row_u64(w, W_TO))
+        rsp->head = row_u64(w, W_TO) - 1;
+    rsp->more_before = s.before && too_large(res[1], s.before);
+    rsp->more_after = s.after && too_large(res[2], s.after);
+    /* Of the side that was not asked for the number itself tells: before AFTER n there is n, if it is visible. */
+    if (!s.before)
+        rsp->more_before = (uint64_t)s.from > rsp->first_visible;
+    if (!s.after)
+        rsp->more_after = s.below != INT64_MAX && (uint64_t)s.below <= rsp->head;
+    rsp->position = query_alloc(q->arena, sizeof *rsp->position);
+    im__position__init(rsp->position);
+    rsp->position->part = (uint32_t)row_i64(w, W_PART);
+    rsp->position->offset = row_i64(w, W_OFFSET);
+    cut(rsp, items, n_before, n);
+    *out = &rsp->base;
+    return IM__CODE__OK;
+}
+
+const struct verb verb_history = {IM__FRAME_TYPE__HISTORY_REQ, false, ask_history, take_history};
