@@ -127,8 +127,6 @@ void ask_send(struct parley *p, int64_t now)
 {
     struct asked *a;
     size_t out = 0;
-    if (p->bye_by != NEVER || p->goaway_by != NEVER)
-        return;
     send_watch(p, now);
     DL_FOREACH (p->asks, a)
         out += a->seq_id && now < a->at;

@@ -158,6 +158,7 @@ struct parley_person *events_people(struct parley *, const ProtobufCBinaryData *
 
 /* ---- outward.c ---- */
 void outward_pump(struct parley *, int64_t now); /* everything that may leave now, leaves */
+void outward_last(struct parley *, int64_t now); /* what would leave in a moment, before the good-bye */
 int64_t outward_due(const struct parley *);
 uint32_t outward_frame(struct parley *, uint16_t type, const ProtobufCMessage *); /* returns its seqId */
 uint32_t outward_id(struct parley *);                                             /* the next seqId */

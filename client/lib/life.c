@@ -167,8 +167,10 @@ void life_logged_in(struct parley *p, const Im__LoginRsp *r, int64_t now)
     p->heartbeat_ms = r->heartbeat_ms ? r->heartbeat_ms : 30000;
     p->beat_at = now + p->heartbeat_ms / 2;
     p->new_device = r->new_device;
-    if (r->new_device) /* what we remember is of another log, or the device was dropped meanwhile */
+    if (r->new_device) { /* what we remember is of another log, or the device was dropped meanwhile */
         inbox_forget(p->inbox);
+        p->last_seq = 0;
+    }
     if (r->client_seq_base > p->outbox.last_seq)
         p->outbox.last_seq = r->client_seq_base;
     if (state_set(&p->state.login, p->name) ||
@@ -225,6 +227,7 @@ static void stop_tick(struct parley *p, int64_t now)
         outward_pump(p, now); /* the last confirmation goes before it */
         if (p->st != PARLEY_ONLINE)
             return;
+        outward_last(p, now);
         link_frame(&p->link, IM__FRAME_TYPE__LOGOUT_REQ, ++p->seq_id, NULL);
         (void)link_flush(&p->link);
         p->bye_by = now + BYE_MS;

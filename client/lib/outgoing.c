@@ -113,6 +113,13 @@ int64_t parley_send_text(struct parley *p, const char *to, const char *text)
     return parley_send(p, &o);
 }
 
+int64_t parley_send_group(struct parley *p, const uint8_t *conversation, const char *text)
+{
+    struct parley_outgoing o = {
+        .conversation = conversation, .text = text, .text_n = text ? strlen(text) : 0};
+    return parley_send(p, &o);
+}
+
 int64_t parley_do(struct parley *p, const struct parley_op *o)
 {
     ProtobufCBinaryData users[PARLEY_USERS_MAX];

@@ -197,6 +197,17 @@ static void pulled(struct parley *p)
         p->cb.pulled(p->ctx, inbox_behind(p->inbox) ? PARLEY_BEHIND : PARLEY_OK, u->rest);
 }
 
+void outward_last(struct parley *p, int64_t now)
+{
+    send_receipts(p, now + SAVE_MS); /* those that wait for a second to pass */
+}
+
+/* Neither this side nor the server is going. */
+static bool asks_now(const struct parley *p)
+{
+    return p->goaway_by == NEVER && p->bye_by == NEVER;
+}
+
 void outward_pump(struct parley *p, int64_t now)
 {
     p->poked = false;
@@ -209,9 +220,11 @@ void outward_pump(struct parley *p, int64_t now)
         send_acks(p);
         pulled(p);
         send_chats(p, now);
-        fill_send(p, now);
-        send_receipts(p, now);
-        ask_send(p, now);
+        if (asks_now(p)) {
+            fill_send(p, now);
+            send_receipts(p, now);
+            ask_send(p, now);
+        }
         if (now >= p->beat_at) {
             p->beat_at = now + p->heartbeat_ms / 2;
             outward_frame(p, IM__FRAME_TYPE__HEARTBEAT, NULL);
@@ -235,7 +248,7 @@ int64_t outward_due(const struct parley *p)
     if (p->outbox.retry_at && p->outbox.retry_at < due)
         due = p->outbox.retry_at;
     int64_t others[] = {fill_due(p), receipts_due(p->receipts), ask_due(p)};
-    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+    for (size_t i = 0; asks_now(p) && i < sizeof others / sizeof others[0]; i++)
         due = others[i] < due ? others[i] : due;
     return due;
 }

@@ -129,6 +129,7 @@ struct parley_outgoing {
 };
 int64_t parley_send(struct parley *, const struct parley_outgoing *);
 int64_t parley_send_text(struct parley *, const char *to, const char *text);
+int64_t parley_send_group(struct parley *, const uint8_t *conversation, const char *text);
 
 int parley_fd(const struct parley *);
 short parley_events(const struct parley *); /* POLLIN, POLLOUT */

@@ -10,7 +10,7 @@
  *
  *     int64_t id = parley_group_create(p, "lunch", (const char *[]){"bob", "carol"}, 2, 0);
  *     … sent(): s->id == id, PARLEY_SEQUENCED: s->conversation is the group
- *     parley_send(p, &(struct parley_outgoing){.conversation = group, .text = "hi", .text_n = 2}); */
+ *     parley_send_group(p, group, "hi"); */
 #ifndef PARLEY_CONVERSATION_H
 #define PARLEY_CONVERSATION_H
 

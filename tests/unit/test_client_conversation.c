@@ -83,6 +83,7 @@ static void a_group_is_made_and_written_to(void **state)
     assert_int_equal(g->mentions[0].data[0], 2);
     raw_frame_free(r);
     fake_ack(&f, 2, 2, IM__STAGE__SEQUENCED, 3, 2);
+    assert_int_equal(parley_send_group(f.p, group, ""), -EINVAL);
     push(&f, 3, 3, IM__CONV_KIND__CONV_MESSAGE, NULL); /* 1 and 2 are our own: no hole */
     fake_confirmed(&f, 3);
     fake_saw(&f, "message 3/3 bob missed=0");
@@ -233,6 +234,13 @@ static void receipts_leave_by_themselves_and_when_read(void **state)
     fake_login(&f, 0, 64, false);
     r = fake_want(&f, READ);
     assert_int_equal(((Im__MsgRead *)r->msg)->read, 1);
+    raw_frame_free(r);
+    parley_read(f.p, conv, 5);
+    parley_stop(f.p, 0);
+    r = fake_want(&f, IM__FRAME_TYPE__LOGOUT_REQ); /* the second is not over, but this cannot wait */
+    raw_frame_free(r);
+    r = fake_want(&f, READ);
+    assert_int_equal(((Im__MsgRead *)r->msg)->read, 5);
     raw_frame_free(r);
     fake_stop(&f);
 }
