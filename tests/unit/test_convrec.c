@@ -94,6 +94,18 @@ CHANGE(bad_login, r->user_login = "\xc0\x80")
 CHANGE(no_origin, r->origin = NULL)
 CHANGE(short_origin, r->origin->user.len = 1)
 CHANGE(new_rules, r->rules = 99)
+static uint8_t three[48] = {[0] = 1, [16] = 2, [32] = 3}, backwards[32] = {[0] = 2, [16] = 1}, many[101 * 16];
+static char *names[] = {"one", "", "three"}, *bad_names[] = {"\xff", "", "three"};
+CHANGE(users, r->users = ((ProtobufCBinaryData){48, three}))
+CHANGE(users_and_logins, users(r); r->logins = names; r->n_logins = 3)
+CHANGE(too_few_logins, users(r); r->logins = names; r->n_logins = 2)
+CHANGE(bad_logins, users(r); r->logins = bad_names; r->n_logins = 3)
+CHANGE(half_a_user, r->users = ((ProtobufCBinaryData){40, three}))
+CHANGE(unsorted, r->users = ((ProtobufCBinaryData){32, backwards}))
+CHANGE(huge_target, r->target = UINT64_MAX)
+CHANGE(too_many, for (size_t i = 0; i < 101; i++) many[16 * i] = (uint8_t)(i + 1);
+       r->users = ((ProtobufCBinaryData){sizeof many, many}))
+CHANGE(edit_no_body, r->body = NULL; r->kind = IM__CONV_KIND__CONV_EDIT)
 CHANGE(huge_key, r->body->key_id = UINT64_MAX)
 
 static void what_is_a_record(void **state)
@@ -117,6 +129,15 @@ static void what_is_a_record(void **state)
     spoil(short_origin, -EBADMSG);
     spoil(new_rules, 0); /* the caller halts */
     spoil(huge_key, -EBADMSG);
+    spoil(users, 0);
+    spoil(users_and_logins, 0);
+    spoil(too_few_logins, -EBADMSG);
+    spoil(bad_logins, -EBADMSG);
+    spoil(half_a_user, -EBADMSG);
+    spoil(unsorted, -EBADMSG);
+    spoil(too_many, -EBADMSG);
+    spoil(huge_target, -EBADMSG);
+    spoil(edit_no_body, -EBADMSG);
 }
 
 static void unknown_fields_are_skipped(void **state)

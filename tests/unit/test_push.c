@@ -64,6 +64,10 @@ static void acks(void **state)
     assert_int_equal(a->client_seq, 300);
     assert_true(id_eq(codec_id(a->msg_id), rec.msg_id) && id_eq(codec_id(a->conversation), rec.event.conv));
     im__msg_ack__free_unpacked(a, NULL);
+    o = (struct conv_outcome){.verdict = CONV_DUPLICATE, .time_ms = 1234}; /* of a note */
+    a = im__msg_ack__unpack(NULL, push_outcome(&rec, &o, buf), buf);
+    assert_int_equal(a->stage, IM__STAGE__NOTED);
+    im__msg_ack__free_unpacked(a, NULL);
     o = (struct conv_outcome){.verdict = CONV_DUPLICATE, .reason = IM__CODE__REFUSED, .time_ms = 1234};
     a = im__msg_ack__unpack(NULL, push_outcome(&rec, &o, buf), buf);
     assert_int_equal(a->stage, IM__STAGE__STAGE_REFUSED);
@@ -90,6 +94,103 @@ static void chat(void **state)
     assert_string_equal(c->peer_login, "bert");
     assert_string_equal(c->text, "h\xc3\xa9llo");
     im__chat_push__free_unpacked(c, NULL);
+}
+
+static struct conv *group_of_three(void)
+{
+    struct conv_event e = {.rules = 2,
+                           .kind = IM__CONV_KIND__CONV_GROUP_CREATE,
+                           .user = id_user("anna"),
+                           .device = 1,
+                           .client_seq = 1,
+                           .flags = 2,
+                           .settings.group_cap = 9};
+    struct id16 two[2] = {id_user("bert"), id_user("carl")};
+    if (id_cmp(two[0], two[1]) > 0)
+        two[0] = id_user("carl"), two[1] = id_user("bert");
+    e.users = (struct slice){two, sizeof two};
+    e.conv = id_group(e.user, 1, 1);
+    struct conv *c = conv_new(e.conv);
+    assert_int_equal(conv_load(c, &(struct conv_cell){.key_n = 1}), 0);
+    assert_int_equal(conv_apply(c, &e).seq, 1);
+    return c;
+}
+
+static void chat_of_a_group(void **state)
+{
+    (void)state;
+    struct conv *c = group_of_three();
+    struct id16 users[3] = {{{1}}, {{2}}, {{3}}};
+    struct convrec r = rec;
+    r.event.kind = IM__CONV_KIND__CONV_GROUP_INVITE;
+    r.event.peer = (struct id16){{0}};
+    r.event.users = (struct slice){users, sizeof users};
+    r.n_logins = 3;
+    r.logins[0] = (struct slice){"one", 3};
+    r.logins[1] = (struct slice){NULL, 0};
+    r.logins[2] = (struct slice){"three", 5};
+    r.event.target = 5;
+    r.event.reply_to = 6;
+    struct conv_outcome o = {
+        .verdict = CONV_ACCEPTED, .seq = 9, .time_ms = 2000, .changed = {6}, .until_ms = 7};
+    struct slice s = push_chat(&fx, c, &r, &o);
+    Im__ChatPush *p = im__chat_push__unpack(NULL, s.n, s.p);
+    assert_non_null(p);
+    assert_int_equal(im__chat_push__get_packed_size(p), s.n);
+    assert_true(p->group && p->flags == 2 && p->target == 5 && p->reply_to == 6 && p->until_ms == 7);
+    assert_int_equal(p->kind, IM__CONV_KIND__CONV_GROUP_INVITE);
+    assert_int_equal(p->n_users, 2); /* only those it changed */
+    assert_int_equal(p->users[0].data[0], 2);
+    assert_int_equal(p->n_logins, 2);
+    assert_string_equal(p->logins[0], "");
+    assert_string_equal(p->logins[1], "three");
+    assert_int_equal(p->peer.len, 0);
+    im__chat_push__free_unpacked(p, NULL);
+    s = push_note(&fx, c, &r, &o);
+    Im__NotePush *n = im__note_push__unpack(NULL, s.n, s.p);
+    assert_non_null(n);
+    assert_int_equal(im__note_push__get_packed_size(n), s.n);
+    assert_true(n->n_users == 2 && n->n_logins == 2 && n->time_ms == 2000);
+    im__note_push__free_unpacked(n, NULL);
+    o.read = 4;
+    s = push_receipt(&fx, c, &r, &o);
+    Im__ReceiptPush *q = im__receipt_push__unpack(NULL, s.n, s.p);
+    assert_non_null(q);
+    assert_true(q->read == 4 && q->delivered == 0 && q->group && q->device == 2);
+    im__receipt_push__free_unpacked(q, NULL);
+    s = push_typing(&fx, rec.event.conv, rec.event.user, rec.user_login, true, false);
+    Im__TypingPush *t = im__typing_push__unpack(NULL, s.n, s.p);
+    assert_non_null(t);
+    assert_true(t->stopped && !t->group);
+    assert_string_equal(t->login, "anna");
+    im__typing_push__free_unpacked(t, NULL);
+    conv_free(c);
+}
+
+static void absent_members(void **state)
+{
+    (void)state;
+    uint32_t devices[] = {4, 5};
+    size_t n = 140000;
+    struct push_absent *list = calloc(n, sizeof *list);
+    for (size_t i = 0; i < n; i++)
+        memcpy(list[i].user.b, &i, sizeof i);
+    list[2] = (struct push_absent){{{2}}, devices, 2};
+    push_offline_group(&fx, 3, rec.event.conv, 12, list, n, true, rec.trace);
+    assert_true(fx.n >= 2);
+    size_t users = 0;
+    for (size_t i = 0; i < fx.n; i++) {
+        assert_true(fx.sent[i].value.n <= 2 << 20);
+        Im__OfflineRecord *r = decoded(REC_OFFLINE, i);
+        assert_true(r->group->seq == 12 && fx.sent[i].part == 3);
+        users += r->group->users.len / ID_SIZE;
+        assert_int_equal(r->group->n_served, i == 0);
+        if (i == 0)
+            assert_true(r->group->served[0]->index == 2 && r->group->served[0]->n_devices == 2);
+        freed(r);
+    }
+    assert_int_equal(users, n);
+    free(list);
 }
 
 static void queue_items(void **state)
@@ -273,6 +374,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(acks, setup, teardown),
         cmocka_unit_test_setup_teardown(chat, setup, teardown),
+        cmocka_unit_test_setup_teardown(chat_of_a_group, setup, teardown),
+        cmocka_unit_test_setup_teardown(absent_members, setup, teardown),
         cmocka_unit_test_setup_teardown(queue_items, setup, teardown),
         cmocka_unit_test_setup_teardown(dead_letters, setup, teardown),
         cmocka_unit_test_setup_teardown(one_record_per_slot, setup, teardown),
