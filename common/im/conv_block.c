@@ -93,8 +93,7 @@ bool conv_block_fits(const struct conv *c, uint64_t number)
            number >= conv_block_of(c->tracked);
 }
 
-/* The tail is full: its cell takes the place of the one that is too far back
- * now. */
+/* The tail is full: its cell takes the place of the one that is too far back now. */
 static void rotate(struct conv *c, uint64_t number)
 {
     keep(c, &c->tail);

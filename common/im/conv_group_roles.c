@@ -182,8 +182,7 @@ uint16_t conv_group_rule(struct conv *c, const struct conv_event *e, struct conv
     case IM__CONV_KIND__CONV_GROUP_UNMUTE:
         return mute(c, e, m, out);
     case IM__CONV_KIND__CONV_GROUP_RENAME:
-    case IM__CONV_KIND__CONV_GROUP_NOTICE: /* what they say is nobody's business
-                                            here */
+    case IM__CONV_KIND__CONV_GROUP_NOTICE: /* what they say is nobody's business here */
         return leads ? 0 : IM__CODE__NOT_ALLOWED;
     case IM__CONV_KIND__CONV_GROUP_SETTINGS:
         return leads ? set_flags(c, e) : IM__CODE__NOT_ALLOWED;

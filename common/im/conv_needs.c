@@ -42,8 +42,8 @@ static void need_rings(struct needs *l, const struct conv_member *m, const struc
             need(l, CELL_RING, &e->user, e->device);
         return;
     }
-    /* A device without a ring takes the place of another one. Which, depends on
-   * what earlier records of the same batch do: all of them, then. */
+    /* A device without a ring takes the place of another one. Which, depends on what earlier records of the
+     * same batch do: all of them, then. */
     for (size_t i = 0; i < m->n_ringed; i++)
         if (!ring_loaded(m, m->ringed[i]))
             need(l, CELL_RING, &e->user, m->ringed[i]);
@@ -52,8 +52,7 @@ static void need_rings(struct needs *l, const struct conv_member *m, const struc
 static void need_block(struct needs *l, const struct conv *c, uint64_t target)
 {
     if (!c->loaded || !conv_block_kept(c, target))
-        return; /* is in memory when it is a later one, and never comes back when it
-               is an older one */
+        return; /* is in memory when it is a later one, and never comes back when it is an older one */
     uint64_t number = conv_block_of(target);
     if (!conv_block_find(c, number))
         need_number(l, CELL_BLOCK, number % CONV_BLOCKS, 1);

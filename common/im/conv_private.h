@@ -77,8 +77,7 @@ struct conv_member {
 struct conv_block {
     uint64_t number; /* of the block; it starts with seq number * CONV_BLOCK + 1 */
     uint8_t n_authors, cap_authors;
-    uint8_t what[CONV_BLOCK]; /* 0: nothing to aim at; else BLOCK_MESSAGE,
-                               BLOCK_RECALLED and the author */
+    uint8_t what[CONV_BLOCK]; /* 0: nothing to aim at; else BLOCK_MESSAGE, BLOCK_RECALLED and the author */
     int64_t time_ms[CONV_BLOCK];
     struct id16 *authors; /* NULL in direct conversations: an index into the pair */
 };
@@ -99,8 +98,7 @@ struct conv_group { /* what only groups have */
     uint64_t map;   /* of the buckets that are not empty */
     uint64_t dirty; /* buckets */
     size_t n_admins;
-    struct id16 *admins; /* ascending, the owner among them; room for CONV_ADMINS,
-                          NULL until needed */
+    struct id16 *admins; /* ascending, the owner among them; room for CONV_ADMINS, NULL until needed */
     struct conv_bucket buckets[CONV_BUCKETS];
 };
 
@@ -130,16 +128,14 @@ struct conv {
     size_t cap_scratch;
 };
 
-/* A conversation cannot go on without memory and cannot skip a record either:
- * these end the process. */
+/* A conversation cannot go on without memory and cannot skip a record either: these end the process. */
 void *conv_realloc(void *p, size_t n);
 _Noreturn void conv_broken(const char *why);
 
 /* conv_people.c */
 struct conv_member *conv_member_find(const struct conv *, struct id16 user);
 struct conv_member *conv_member_get(struct conv *, struct id16 user); /* made when missing, not loaded */
-/* The loaded member; of a fresh conversation made when missing. Its cell must
- * be loaded. */
+/* The loaded member; of a fresh conversation made when missing. Its cell must be loaded. */
 struct conv_member *conv_member_here(struct conv *, struct id16 user);
 void conv_member_drop(struct conv *, size_t index);
 /* It, or a ring of it, changed. */
@@ -207,8 +203,8 @@ int conv_bucket_get(struct conv *, unsigned bucket, struct slice);
 size_t conv_admins_cell(const struct conv_group *, uint8_t *out);
 int conv_admins_get(struct conv *, struct slice);
 
-/* Cells as bytes. The encoders return the length; `out` has CELL_MAX bytes, for
- * a roster cell 5 + 24 a seat. */
+/* Cells as bytes. The encoders return the length; `out` has CELL_MAX bytes, for a roster cell 5 + 24 a seat.
+ * */
 #define CELL_MAX 2560
 size_t cell_key(uint8_t *out, enum cell_kind, const struct id16 *user, uint32_t device);
 size_t cell_key_number(uint8_t *out, enum cell_kind, uint64_t number, unsigned bytes);
@@ -226,11 +222,9 @@ int cell_format(struct wire *, uint64_t newest, uint64_t *format);
 
 /* One version of the rules. */
 struct conv_rules {
-    /* Called while there is no conversation. 0: made; else the reason, and
-   * nothing is kept. */
+    /* Called while there is no conversation. 0: made; else the reason, and nothing is kept. */
     uint16_t (*create)(struct conv *, const struct conv_event *);
-    /* May this actor act at all? A refusal is not remembered: it must be the same
-   * for ever. */
+    /* May this actor act at all? A refusal is not remembered: it must be the same for ever. */
     uint16_t (*admit)(const struct conv *, const struct conv_event *);
     /* The conversation exists, the actor's member cell and ring are loaded, the
    * number is new. 0: it takes the next number; CONV_NOTE: it is noted; else
@@ -249,12 +243,10 @@ uint16_t conv_direct_judge(struct conv *, const struct conv_event *, struct conv
 uint16_t conv_group_create(struct conv *, const struct conv_event *);
 uint16_t conv_group_judge(struct conv *, const struct conv_event *, struct conv_member *,
                           struct conv_outcome *);
-/* conv_group_roles.c: roles, mutes, settings, the end; by a member of a group
- * that is not dissolved. */
+/* conv_group_roles.c: roles, mutes, settings, the end; by a member of a group that is not dissolved. */
 uint16_t conv_group_rule(struct conv *, const struct conv_event *, struct conv_member *,
                          struct conv_outcome *);
-/* EDIT, RECALL, REACT, PIN, UNPIN. `silenced`: why the actor may not speak; 0:
- * may. */
+/* EDIT, RECALL, REACT, PIN, UNPIN. `silenced`: why the actor may not speak; 0: may. */
 uint16_t conv_target_judge(struct conv *, const struct conv_event *, const struct conv_member *,
                            uint16_t silenced, int64_t time_ms);
 uint16_t conv_reply_check(const struct conv *, const struct conv_event *, const struct conv_member *);
@@ -262,8 +254,7 @@ uint16_t conv_receipt(struct conv *, const struct conv_event *, struct conv_memb
 /* May the actor do this to all of event.users: members of a lower role? */
 uint16_t conv_below(struct conv *, const struct conv_event *, const struct conv_member *actor);
 bool conv_muted(const struct conv_member *, int64_t time_ms);
-/* What an event names besides its actor; conv_needs() and the rules agree on it
- * by these. */
+/* What an event names besides its actor; conv_needs() and the rules agree on it by these. */
 bool conv_names_members(uint32_t kind);  /* the member cells of event.users are looked at */
 bool conv_changes_roster(uint32_t kind); /* of those users, or of the actor when it names none */
 bool conv_changes_admins(uint32_t kind);

@@ -130,8 +130,7 @@ static void evict_ring(struct conv_member *m)
     *r = (struct conv_ring){.device = device, .loaded = true, .dirty = true};
 }
 
-/* Moves the device to the front of the list, making its ring when it has none.
- */
+/* Moves the device to the front of the list, making its ring when it has none. */
 static struct conv_ring *touch(struct conv_member *m, uint32_t device)
 {
     int at = ringed_at(m, device);

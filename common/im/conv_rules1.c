@@ -1,5 +1,4 @@
-/* Rules version 1: direct conversations of two (or of one with itself),
- * messages only. Frozen. */
+/* Rules version 1: direct conversations of two (or of one with itself), messages only. Frozen. */
 #include "common/im/conv_private.h"
 #include "proto/record.pb-c.h"
 
@@ -31,8 +30,7 @@ static uint16_t admit(const struct conv *c, const struct conv_event *e)
 {
     if (c->type != CONV_DIRECT)
         return IM__CODE__NOT_A_MEMBER; /* known to rules 2 only */
-    /* The id is the hash of the pair: comparing with the pair is comparing with
-   * the id. */
+    /* The id is the hash of the pair: comparing with the pair is comparing with the id. */
     bool same = (id_eq(e->user, c->pair[0]) && id_eq(e->peer, c->pair[1])) ||
                 (id_eq(e->user, c->pair[1]) && id_eq(e->peer, c->pair[0]));
     return same && id_eq(e->conv, c->id) ? 0 : IM__CODE__NOT_A_MEMBER;

@@ -1,5 +1,5 @@
-/* Rules version 2: direct conversations with friendship and blocking, groups,
- * the system's conversation; what is done to messages; receipts. */
+/* Rules version 2: direct conversations with friendship and blocking, groups, the system's conversation; what
+ * is done to messages; receipts. */
 #include "common/base/crash.h"
 #include "common/im/conv_private.h"
 #include "proto/record.pb-c.h"
@@ -24,8 +24,8 @@ static uint16_t create(struct conv *c, const struct conv_event *e)
     return conv_direct_create(c, e);
 }
 
-/* Who never was anything here is told the same whatever there is, and nothing
- * of it is kept; but one who may join. */
+/* Who never was anything here is told the same whatever there is, and nothing of it is kept; but one who may
+ * join. */
 static uint16_t admit(const struct conv *c, const struct conv_event *e)
 {
     if (!id_eq(e->conv, c->id))

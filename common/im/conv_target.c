@@ -32,8 +32,7 @@ static uint16_t pin(struct conv *c, uint64_t seq)
     return 0;
 }
 
-/* However old the message is, and recalled or not: else a hundred of those
- * would be the last pins ever. */
+/* However old the message is, and recalled or not: else a hundred of those would be the last pins ever. */
 static uint16_t unpin(struct conv *c, uint64_t seq)
 {
     size_t at = pin_place(c, seq);
