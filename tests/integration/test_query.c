@@ -1,0 +1,361 @@
+/* test_query.c: questions as an edge writes them into im.query, rows as the persister writes them, answers as an edge
+ * reads them. */
+#include "common/base/arena_protobuf.h"
+#include "common/base/kproducer.h"
+#include "common/base/kview.h"
+#include "common/base/loop.h"
+#include "common/im/codec.h"
+#include "common/im/frame.h"
+#include "common/im/topics.h"
+#include "tests/support/pipeline.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* cmocka.h wants these first */
+#include <setjmp.h>
+
+#include <cmocka.h>
+
+#define EPOCH 7
+
+static struct pl *pl;
+static struct loop *loop;
+static struct topics *topics;
+static struct kproducer *producer;
+static struct kview *view;
+static ProtobufCMessage *answer; /* to the question `asked` */
+static uint32_t asked;
+static uint16_t asked_type;
+static struct id16 ann, bob, cyd, direct;
+
+static void on_record(void *ctx, const struct record *r)
+{
+    (void)ctx;
+    Im__DeliverRecord *d = im__deliver_record__unpack(NULL, r->value.n, r->value.p);
+    assert_non_null(d);
+    assert_int_equal(d->epoch, EPOCH);
+    for (size_t i = 0; i < d->n_items; i++) {
+        const Im__DeliverItem *it = d->items[i];
+        if (it->kind != IM__ITEM_KIND__ITEM_REPLY || it->seq_id != asked)
+            continue;
+        assert_null(answer);
+        asked_type = (uint16_t)it->frame_type;
+        answer = protobuf_c_message_unpack(frame_type(asked_type)->server, NULL, it->payload.len,
+                                           it->payload.data);
+    }
+    im__deliver_record__free_unpacked(d, NULL);
+}
+
+static void sql(const char *fmt, ...)
+{
+    char text[4096];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    assert_int_equal(pl_number(pl, "WITH x AS (%s RETURNING 1) SELECT count(*) > -1 FROM x", text) == -1, 0);
+}
+
+static void account(const char *login, struct id16 *id)
+{
+    char hex[ID_HEX];
+    *id = id_user(login);
+    sql("INSERT INTO accounts (part, user_id, login, display_name, token_generation, source_part, "
+        "source_offset, "
+        "registered_ms) VALUES (0, '\\x%s', '%s', 'Name of %s', 1, 0, 0, 1)",
+        id_hex(*id, hex), login, login);
+}
+
+static void member(struct id16 user, const char *login, struct id16 peer, const char *peer_login,
+                   const char *visible)
+{
+    char u[ID_HEX], c[ID_HEX], p[ID_HEX];
+    sql("INSERT INTO memberships (user_id, conv, part, peer, peer_login, login, role, visible, joined) "
+        "VALUES "
+        "('\\x%s', '\\x%s', 0, '\\x%s', '%s', '%s', 1, '%s', 1)",
+        id_hex(user, u), id_hex(direct, c), id_hex(peer, p), peer_login, login, visible);
+}
+
+static void message(uint64_t seq, struct id16 sender, int kind, const char *text, int target)
+{
+    char u[ID_HEX], c[ID_HEX];
+    sql("INSERT INTO messages (conv, seq, sender, device, client_seq, msg_id, kind, text, key_id, time_ms, "
+        "source_part, "
+        "source_offset, conv_part, conv_offset, target) VALUES ('\\x%s', %d, '\\x%s', 1, %d, '\\x%s', %d, "
+        "'%s', 0, %d, "
+        "0, 0, 0, %d, nullif(%d, 0))",
+        id_hex(direct, c), (int)seq, id_hex(sender, u), (int)seq, u, kind, text, 1000 * (int)seq, (int)seq,
+        target);
+}
+
+static void rows(void)
+{
+    char c[ID_HEX];
+    account("ann", &ann);
+    account("bob", &bob);
+    account("cyd", &cyd);
+    direct = id_direct(ann, bob);
+    sql("INSERT INTO conversations (conv, part, type, members, created_ms) VALUES ('\\x%s', 0, 1, 2, 1000)",
+        id_hex(direct, c));
+    member(ann, "ann", bob, "bob", "{[1,)}");
+    member(bob, "bob", ann, "ann", "{[1,)}");
+    message(1, ann, 1, "first", 0);
+    message(2, bob, 1, "second", 0);
+    message(3, ann, 1, "secret", 0);
+    message(4, ann, 2, "first, corrected", 1);
+    message(5, bob, 4, "+1", 1);
+    message(6, ann, 3, "", 3);
+    message(7, ann, 5, "", 2);
+    message(8, bob, 1, "\u4f60\u597d\u4e16\u754c", 0);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    char err[256];
+    pl = pl_up(&(struct pl_conf){.n = {[PL_QUERY] = 1}});
+    rows();
+    assert_int_equal(loop_new(&loop), 0);
+    topics = topics_new(NULL, "small", pl_prefix(pl), err, sizeof err);
+    assert_non_null(topics);
+    const struct kconf kafka = {.bootstrap = getenv("PARLEY_KAFKA"), .client_id = "test"};
+    const struct kproducer_conf pc = {
+        .kafka = kafka, .topics = topics_ktopics(topics), .n_topics = topics_count(topics)};
+    const struct kview_conf vc = {.kafka = kafka,
+                                  .topic = topic_of_slot(0),
+                                  .name = topics_name(topics, topic_of_slot(0)),
+                                  .partitions = 1,
+                                  .message = on_record};
+    producer = kproducer_new(loop, &pc);
+    view = kview_new(loop, &vc);
+    assert_non_null(producer);
+    assert_non_null(view);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    kproducer_free(producer, 1000);
+    kview_free(view);
+    topics_free(topics);
+    loop_free(loop);
+    return 0;
+}
+
+/* The answer; until the next question. */
+static const void *ask(struct id16 user, uint16_t type, const ProtobufCMessage *req)
+{
+    static uint8_t payload[65536], value[70000];
+    Im__Session session = IM__SESSION__INIT;
+    Im__QueryRecord q = IM__QUERY_RECORD__INIT;
+    protobuf_c_message_free_unpacked(answer, NULL);
+    answer = NULL;
+    session.user = (ProtobufCBinaryData){ID_SIZE, user.b};
+    session.device = 1;
+    session.epoch = EPOCH;
+    session.handle = 1;
+    session.login_offset = 5;
+    q.version = CODEC_VERSION;
+    q.session = &session;
+    q.seq_id = ++asked;
+    q.frame_type = type;
+    q.payload = (ProtobufCBinaryData){protobuf_c_message_pack(req, payload), payload};
+    size_t n = im__query_record__pack(&q, value);
+    int64_t by = clock_mono_ms() + pl_ms(PL_WAIT_MS);
+    while (kproducer_send(producer, T_QUERY, FX_BY_KEY, slice_id(&user), slice_of(value, n), NULL))
+        assert_int_equal(loop_turn(loop, 10), 0);
+    while (!answer && clock_mono_ms() < by)
+        assert_int_equal(loop_turn(loop, 10), 0);
+    assert_non_null(answer);
+    assert_int_equal(asked_type, type + 1);
+    return answer;
+}
+
+static const Im__HistoryRsp *history(struct id16 user, bool events)
+{
+    Im__HistoryReq r = IM__HISTORY_REQ__INIT;
+    r.conversation = (ProtobufCBinaryData){ID_SIZE, direct.b};
+    r.events = events;
+    return ask(user, IM__FRAME_TYPE__HISTORY_REQ, &r.base);
+}
+
+static void history_shows_messages_as_they_are(void **state)
+{
+    (void)state;
+    const Im__HistoryRsp *h = history(bob, false);
+    assert_int_equal(h->code, IM__CODE__OK);
+    assert_int_equal(h->n_items, 4);
+    assert_int_equal(h->head, 8);
+    assert_string_equal(h->items[0]->event->text, "first, corrected");
+    assert_true(h->items[0]->edited);
+    assert_string_equal(h->items[0]->event->sender_login, "ann");
+    assert_string_equal(h->items[0]->event->peer_login, "bob");
+    assert_int_equal(h->items[0]->n_reactions, 1);
+    assert_string_equal(h->items[0]->reactions[0]->login, "bob");
+    assert_true(h->items[1]->pinned);
+    assert_true(h->items[2]->recalled);
+    assert_string_equal(h->items[2]->event->text, "");
+    assert_false(h->more_before || h->more_after);
+}
+
+static void history_shows_events_as_they_were(void **state)
+{
+    (void)state;
+    const Im__HistoryRsp *h = history(ann, true);
+    assert_int_equal(h->n_items, 8);
+    assert_string_equal(h->items[0]->event->text, "first");
+    assert_string_equal(h->items[2]->event->text, "");
+    assert_int_equal(h->items[3]->event->kind, IM__CONV_KIND__CONV_EDIT);
+    assert_int_equal(h->items[3]->event->target, 1);
+}
+
+static void strangers_and_unknown_conversations_look_alike(void **state)
+{
+    (void)state;
+    assert_int_equal(history(cyd, false)->code, IM__CODE__NOT_A_MEMBER);
+    assert_int_equal(history(cyd, true)->n_items, 0);
+    struct id16 known = direct;
+    direct = id_direct(cyd, cyd);
+    assert_int_equal(history(cyd, false)->code, IM__CODE__NOT_A_MEMBER);
+    direct = known;
+}
+
+static void the_list_has_the_last_message_and_what_is_unread(void **state)
+{
+    (void)state;
+    Im__ConvListReq r = IM__CONV_LIST_REQ__INIT;
+    const Im__ConvListRsp *l = ask(ann, IM__FRAME_TYPE__CONV_LIST_REQ, &r.base);
+    assert_int_equal(l->code, IM__CODE__OK);
+    assert_int_equal(l->n_conversations, 1);
+    assert_int_equal(l->conversations[0]->unread, 2);
+    assert_int_equal(l->conversations[0]->last->event->seq, 8);
+    assert_string_equal(l->conversations[0]->peer_name, "Name of bob");
+    l = ask(cyd, IM__FRAME_TYPE__CONV_LIST_REQ, &r.base);
+    assert_int_equal(l->n_conversations, 0);
+    Im__ConvInfoReq i = IM__CONV_INFO_REQ__INIT;
+    i.with = (char *)(uintptr_t) "ann";
+    const Im__ConvInfoRsp *info = ask(bob, IM__FRAME_TYPE__CONV_INFO_REQ, &i.base);
+    assert_int_equal(info->code, IM__CODE__OK);
+    assert_int_equal(info->conversation->n_pins, 1);
+    assert_int_equal(info->conversation->pins[0], 2);
+    assert_int_equal(info->conversation->unread, 1); /* the other was recalled */
+    info = ask(cyd, IM__FRAME_TYPE__CONV_INFO_REQ, &i.base);
+    assert_int_equal(info->code, IM__CODE__NOT_A_MEMBER);
+}
+
+static void changes_are_told_in_order(void **state)
+{
+    (void)state;
+    Im__ChangesReq r = IM__CHANGES_REQ__INIT;
+    r.conversation = (ProtobufCBinaryData){ID_SIZE, direct.b};
+    r.target = 1;
+    const Im__ChangesRsp *c = ask(bob, IM__FRAME_TYPE__CHANGES_REQ, &r.base);
+    assert_int_equal(c->n_events, 3);
+    assert_int_equal(c->events[0]->seq, 1);
+    assert_int_equal(c->events[1]->seq, 4);
+    assert_int_equal(c->events[2]->seq, 5);
+    r.target = 4; /* an edit, not a message */
+    c = ask(bob, IM__FRAME_TYPE__CHANGES_REQ, &r.base);
+    assert_int_equal(c->code, IM__CODE__NO_SUCH_MESSAGE);
+}
+
+static size_t hits(struct id16 user, const char *text)
+{
+    Im__SearchReq r = IM__SEARCH_REQ__INIT;
+    r.text = (char *)(uintptr_t)text;
+    const Im__SearchRsp *s = ask(user, IM__FRAME_TYPE__SEARCH_REQ, &r.base);
+    assert_int_equal(s->code, IM__CODE__OK);
+    return s->n_items;
+}
+
+static void search_finds_what_is_there_now(void **state)
+{
+    (void)state;
+    assert_int_equal(hits(ann, "corrected"), 1);
+    assert_int_equal(hits(ann, "first"), 1);
+    assert_int_equal(hits(ann, "secret"), 0); /* recalled */
+    assert_int_equal(hits(bob, "\u4e16\u754c"), 1);
+    assert_int_equal(hits(bob, "\u754c\u4e16"), 0);
+    assert_int_equal(hits(cyd, "second"), 0);
+}
+
+static void a_number_is_waited_for(void **state)
+{
+    (void)state;
+    Im__Wait w = IM__WAIT__INIT;
+    Im__ConvListReq r = IM__CONV_LIST_REQ__INIT;
+    w.conversation = (ProtobufCBinaryData){ID_SIZE, direct.b};
+    w.seq = 8;
+    r.wait = &w;
+    assert_int_equal(((const Im__ConvListRsp *)ask(ann, IM__FRAME_TYPE__CONV_LIST_REQ, &r.base))->code,
+                     IM__CODE__OK);
+    w.seq = 9;
+    assert_int_equal(((const Im__ConvListRsp *)ask(ann, IM__FRAME_TYPE__CONV_LIST_REQ, &r.base))->code,
+                     IM__CODE__BEHIND);
+    w.seq = 1;
+    assert_int_equal(((const Im__ConvListRsp *)ask(cyd, IM__FRAME_TYPE__CONV_LIST_REQ, &r.base))->code,
+                     IM__CODE__BEHIND); /* as for a conversation that is not there */
+}
+
+static void people_are_found(void **state)
+{
+    (void)state;
+    Im__UsersReq r = IM__USERS_REQ__INIT;
+    r.prefix = (char *)(uintptr_t) "A";
+    const Im__UsersRsp *u = ask(bob, IM__FRAME_TYPE__USERS_REQ, &r.base);
+    assert_int_equal(u->n_users, 1);
+    assert_string_equal(u->users[0]->login, "ann");
+    assert_false(u->users[0]->online);
+    Im__ContactsReq c = IM__CONTACTS_REQ__INIT;
+    assert_int_equal(((const Im__ContactsRsp *)ask(bob, IM__FRAME_TYPE__CONTACTS_REQ, &c.base))->n_contacts,
+                     0);
+    Im__DevicesReq d = IM__DEVICES_REQ__INIT;
+    assert_int_equal(((const Im__DevicesRsp *)ask(bob, IM__FRAME_TYPE__DEVICES_REQ, &d.base))->n_devices, 0);
+    Im__MembersReq m = IM__MEMBERS_REQ__INIT;
+    m.conversation = (ProtobufCBinaryData){ID_SIZE, direct.b};
+    assert_int_equal(((const Im__MembersRsp *)ask(bob, IM__FRAME_TYPE__MEMBERS_REQ, &m.base))->n_members, 2);
+    assert_int_equal(((const Im__MembersRsp *)ask(cyd, IM__FRAME_TYPE__MEMBERS_REQ, &m.base))->code,
+                     IM__CODE__NOT_A_MEMBER);
+    Im__AsksReq a = IM__ASKS_REQ__INIT;
+    a.conversation = m.conversation;
+    assert_int_equal(((const Im__AsksRsp *)ask(bob, IM__FRAME_TYPE__ASKS_REQ, &a.base))->code,
+                     IM__CODE__NOT_ALLOWED);
+    Im__PresenceReq p = IM__PRESENCE_REQ__INIT;
+    ProtobufCBinaryData who[] = {{ID_SIZE, ann.b}, {ID_SIZE, direct.b}};
+    p.users = who;
+    p.n_users = 2;
+    p.subscribe = true;
+    assert_int_equal(((const Im__PresenceRsp *)ask(bob, IM__FRAME_TYPE__PRESENCE_REQ, &p.base))->n_users, 2);
+}
+
+static void answered_questions_are_committed(void **state)
+{
+    (void)state;
+    UNTIL(pl, pl_metric(pl, PL_QUERY, 0, "parley_query_in_work") == 0);
+    assert_int_equal(pl_stop(pl, PL_QUERY, 0, SIGTERM), 0);
+    pl_start(pl, PL_QUERY, 0, NULL);
+    UNTIL(pl, pl_ready(pl, PL_QUERY, 0));
+    assert_true(history(ann, false)->n_items == 4); /* and no answer came twice: on_record() looks */
+    assert_int_equal((int)pl_metric(pl, PL_QUERY, 0, "parley_query_questions_total"), 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(history_shows_messages_as_they_are),
+        cmocka_unit_test(history_shows_events_as_they_were),
+        cmocka_unit_test(strangers_and_unknown_conversations_look_alike),
+        cmocka_unit_test(the_list_has_the_last_message_and_what_is_unread),
+        cmocka_unit_test(changes_are_told_in_order),
+        cmocka_unit_test(search_finds_what_is_there_now),
+        cmocka_unit_test(a_number_is_waited_for),
+        cmocka_unit_test(people_are_found),
+        cmocka_unit_test(answered_questions_are_committed),
+    };
+    return pl_finish(cmocka_run_group_tests(tests, setup, teardown));
+}
