@@ -17,7 +17,6 @@ METRIC_GAUGE(cache_bytes, "parley_persister_cache_bytes", "Memory of conversatio
 
 struct pconv {
     struct convcache *convs;
-    struct model *model;
     int32_t part;
     int64_t n_rows; /* of this batch */
     size_t bytes_told;
@@ -30,7 +29,6 @@ static void pconv_close(void *core)
         return;
     metric_add(&cache_bytes, -(int64_t)p->bytes_told);
     convcache_free(p->convs);
-    model_free(p->model);
     free(p);
 }
 
@@ -42,9 +40,8 @@ static void *pconv_open(const struct core_open *o)
         return NULL;
     p->part = o->part;
     p->convs = convcache_new(P_CELL, (size_t)s->cache_bytes);
-    p->model = model_new();
-    if (!p->convs || !p->model) {
-        pconv_close(p);
+    if (!p->convs) {
+        free(p);
         return NULL;
     }
     return p;
@@ -122,7 +119,7 @@ static enum core_rc pconv_step(void *core, const struct record *r, int64_t now_m
         history_row(p, fx, &rec, &out, r, after);
     else
         metric_add(&noted, 1);
-    model_write(p->model, fx, &rec, &out, after, &before);
+    model_write(fx, &rec, &out, r->offset, after, &before);
     return CORE_OK;
 }
 
@@ -131,7 +128,6 @@ static void pconv_end(void *core, int64_t now_ms, struct fx *fx)
     struct pconv *p = core;
     (void)now_ms;
     convcache_end(p->convs, fx);
-    model_end(p->model);
     if (p->n_rows)
         metric_observe(&batch_rows, p->n_rows);
     p->n_rows = 0;

@@ -1,48 +1,20 @@
 #include "persister/model.h"
 
-#include "persister/rowmap.h"
 #include "persister/rows.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #define VISIBLE_TEXT (CONV_VISIBLE * 48)
 
-struct model {
-    struct rowmap *rows; /* of the batch */
-};
-
 /* One record on its way into rows. */
 struct turn {
-    struct model *m;
     struct fx *fx;
     const struct convrec *rec;
     const struct conv_outcome *out;
+    int64_t offset;
     const struct conv *conv; /* after it */
     const struct model_before *before;
 };
-
-struct model *model_new(void)
-{
-    struct model *m = calloc(1, sizeof *m);
-    if (m && !(m->rows = rowmap_new())) {
-        free(m);
-        m = NULL;
-    }
-    return m;
-}
-
-void model_free(struct model *m)
-{
-    if (m)
-        rowmap_free(m->rows);
-    free(m);
-}
-
-void model_end(struct model *m)
-{
-    rowmap_clear(m->rows);
-}
 
 static bool about_two(uint32_t kind)
 {
@@ -67,14 +39,8 @@ static struct slice body_text(const struct convrec *rec)
     return rec->body.key_id ? (struct slice){"", 0} : row_text(rec->body.text);
 }
 
-static void put(struct turn *t, uint8_t table, struct slice key, struct slice row)
-{
-    rowmap_set(t->m->rows, table, key, row);
-    fx_put(t->fx, table, key, row);
-}
-
-/* The first record that shows: a refused one may have made the conversation before, which nobody could see. A block in
- * front of all numbers may be told twice: what was made stays. */
+/* The first record that shows: a refused one may have made the conversation before, which nobody could see. In
+ * front of all numbers that may be several: the first one stays. */
 static bool is_first(const struct turn *t)
 {
     return t->out->seq == 1 || (t->out->verdict == CONV_NOTED && conv_head(t->conv) == 0);
@@ -82,9 +48,8 @@ static bool is_first(const struct turn *t)
 
 static void write_conversation(struct turn *t, uint32_t members)
 {
-    const struct id16 conv = t->rec->event.conv;
     uint32_t kind = t->rec->event.kind;
-    struct conversation_row row = {.type = conv_type(t->conv), .members = members}, earlier;
+    struct conversation_row row = {.type = conv_type(t->conv), .members = members};
     if (row.type == CONV_GROUP) {
         row.owner = conv_owner(t->conv);
         row.flags = conv_flags(t->conv);
@@ -99,42 +64,16 @@ static void write_conversation(struct turn *t, uint32_t members)
         row.name = body_text(t->rec);
     if (kind == IM__CONV_KIND__CONV_GROUP_NOTICE)
         row.notice = body_text(t->rec);
-    struct slice old;
-    if (rowmap_get(t->m->rows, P_CONVERSATION, slice_id(&conv), &old) &&
-        conversation_row_parse(old, &earlier) == 0) {
-        row.created_ms = earlier.created_ms ? earlier.created_ms : row.created_ms;
-        row.dissolved_ms = row.dissolved_ms ? row.dissolved_ms : earlier.dissolved_ms;
-        if (!row.named) {
-            row.named = earlier.named;
-            row.name = earlier.name;
-        }
-        if (!row.noticed) {
-            row.noticed = earlier.noticed;
-            row.notice = earlier.notice;
-        }
-    }
-    put(t, P_CONVERSATION, slice_id(&conv), conversation_row_pack(t->fx, &row));
+    uint8_t key[KEY_CONV];
+    conv_key(t->rec->event.conv, t->offset, key);
+    fx_put(t->fx, P_CONVERSATION, (struct slice){key, sizeof key}, conversation_row_pack(t->fx, &row));
 }
 
-static void write_member(struct turn *t, struct id16 user, struct member_row *row)
+static void write_member(struct turn *t, struct id16 user, const struct member_row *row)
 {
-    uint8_t key[KEY_PAIR];
-    struct member_row earlier;
-    struct slice old;
-    pair_key(user, t->rec->event.conv, key);
-    if (rowmap_get(t->m->rows, P_MEMBER, (struct slice){key, sizeof key}, &old) &&
-        member_row_parse(old, &earlier) == 0) {
-        row->login = row->login.n ? row->login : earlier.login;
-        row->peer_login = row->peer_login.n ? row->peer_login : earlier.peer_login;
-        row->joined = row->joined ? row->joined : earlier.joined;
-        if (!row->friend_ms) {
-            row->friend_ms = earlier.friend_ms;
-            row->friend = earlier.friend;
-            row->has_text = earlier.has_text;
-            row->friend_text = earlier.friend_text;
-        }
-    }
-    put(t, P_MEMBER, (struct slice){key, sizeof key}, member_row_pack(t->fx, row));
+    uint8_t key[KEY_MEMBER];
+    member_key(user, t->rec->event.conv, t->offset, key);
+    fx_put(t->fx, P_MEMBER, (struct slice){key, sizeof key}, member_row_pack(t->fx, row));
 }
 
 static void write_marks(struct turn *t, struct id16 user, const struct conv_member_view *view)
@@ -310,10 +249,10 @@ static void noted(struct turn *t)
     }
 }
 
-void model_write(struct model *m, struct fx *fx, const struct convrec *rec, const struct conv_outcome *out,
+void model_write(struct fx *fx, const struct convrec *rec, const struct conv_outcome *out, int64_t offset,
                  const struct conv *after, const struct model_before *before)
 {
-    struct turn t = {m, fx, rec, out, after, before};
+    struct turn t = {fx, rec, out, offset, after, before};
     enum conv_type type = conv_type(after);
     uint32_t kind = rec->event.kind;
     if (type == CONV_DIRECT && (is_first(&t) || about_two(kind)))

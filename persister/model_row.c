@@ -129,9 +129,25 @@ void pair_key(struct id16 first, struct id16 second, uint8_t out[KEY_PAIR])
     memcpy(out + ID_SIZE, second.b, ID_SIZE);
 }
 
+static void put_number(uint8_t *p, uint64_t v)
+{
+    for (int i = 7; i >= 0; i--, v >>= 8)
+        p[i] = (uint8_t)v;
+}
+
 void block_key(struct id16 conv, uint64_t block, uint8_t out[KEY_BLOCK])
 {
     memcpy(out, conv.b, ID_SIZE);
-    for (int i = 7; i >= 0; i--, block >>= 8)
-        out[ID_SIZE + i] = (uint8_t)block;
+    put_number(out + ID_SIZE, block);
+}
+
+void conv_key(struct id16 conv, int64_t offset, uint8_t out[KEY_CONV])
+{
+    block_key(conv, (uint64_t)offset, out);
+}
+
+void member_key(struct id16 user, struct id16 conv, int64_t offset, uint8_t out[KEY_MEMBER])
+{
+    pair_key(user, conv, out);
+    put_number(out + KEY_PAIR, (uint64_t)offset);
 }

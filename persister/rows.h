@@ -3,6 +3,8 @@
  * split*.c cut them into columns, tables.c has the SQL. Rows of the conversation core live only from step to put.
  * Those of accounts, devices and marks are also what the load statements build, so their layout is shared with SQL:
  * big-endian numbers, the length of the first text, both texts. Packing goes into the batch's arena; parsing borrows.
+ * A store keeps the last row of a key, of any number of batches; conversations and members have the record's offset in
+ * their key, because a later row leaves out what only an earlier one knew: the statement puts them together.
  * Whatever the log holds, a row can be put: what is no text, or longer than an index takes, becomes empty. */
 #ifndef PARLEY_PERSISTER_ROWS_H
 #define PARLEY_PERSISTER_ROWS_H
@@ -29,6 +31,8 @@ enum persister_table {
 #define KEY_DEVICE   (ID_SIZE + 4)
 #define KEY_PAIR     (2 * ID_SIZE)
 #define KEY_BLOCK    (ID_SIZE + 8)
+#define KEY_CONV     (ID_SIZE + 8)
+#define KEY_MEMBER   (KEY_PAIR + 8)
 #define SEARCH_BLOCK 64 /* numbers; also in schema/sql */
 
 /* ---- message_row.c ---- */
@@ -88,6 +92,8 @@ int marks_row_parse(struct slice, struct marks_row *);
 int ask_row_parse(struct slice, struct ask_row *);
 void pair_key(struct id16 first, struct id16 second, uint8_t out[KEY_PAIR]);
 void block_key(struct id16 conv, uint64_t block, uint8_t out[KEY_BLOCK]);
+void conv_key(struct id16 conv, int64_t offset, uint8_t out[KEY_CONV]);
+void member_key(struct id16 user, struct id16 conv, int64_t offset, uint8_t out[KEY_MEMBER]);
 /* As it is, or empty when it is no text. Logins: nor when it is longer than any name can be. */
 struct slice row_text(struct slice);
 struct slice row_login(struct slice);

@@ -16,8 +16,8 @@
 #define DEVICE_COLUMNS       6
 #define VERIFIER_COLUMNS     3
 #define PREFS_COLUMNS        6
-#define CONVERSATION_COLUMNS 9
-#define MEMBER_COLUMNS       13
+#define CONVERSATION_COLUMNS 10
+#define MEMBER_COLUMNS       14
 #define MARKS_COLUMNS        4
 #define ASK_COLUMNS          5
 #define BLOCK_COLUMNS        2
@@ -38,7 +38,7 @@ SPLIT(block, BLOCK_COLUMNS);
 /* A value, or NULL. */
 void split_bytes(struct db_array *, struct slice);
 void split_number(struct db_array *, int64_t); /* NULL: 0 */
-/* The two ids of a KEY_PAIR. -EBADMSG */
-int split_pair(struct slice key, struct db_array *first, struct db_array *second);
+/* The two ids that a key begins with. -EBADMSG: key_n is not its length */
+int split_pair(struct slice key, size_t key_n, struct db_array *first, struct db_array *second);
 
 #endif

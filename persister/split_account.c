@@ -73,7 +73,7 @@ int split_prefs(struct slice key, struct slice packed, struct db_array *c)
     struct prefs_row r;
     int rc = prefs_row_parse(packed, &r);
     if (rc == 0)
-        rc = split_pair(key, &c[0], &c[1]);
+        rc = split_pair(key, KEY_PAIR, &c[0], &c[1]);
     if (rc)
         return rc;
     db_array_i16(&c[2], r.pinned);

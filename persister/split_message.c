@@ -28,9 +28,9 @@ void split_number(struct db_array *a, int64_t v)
         db_array_null(a);
 }
 
-int split_pair(struct slice key, struct db_array *first, struct db_array *second)
+int split_pair(struct slice key, size_t key_n, struct db_array *first, struct db_array *second)
 {
-    if (key.n != KEY_PAIR)
+    if (key.n != key_n)
         return -EBADMSG;
     db_array_bytes(first, key.p, ID_SIZE);
     db_array_bytes(second, (const uint8_t *)key.p + ID_SIZE, ID_SIZE);

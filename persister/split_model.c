@@ -2,6 +2,16 @@
 
 #include <errno.h>
 
+/* The number that a key ends with. */
+static int64_t tail_of(struct slice key)
+{
+    const uint8_t *p = (const uint8_t *)key.p + key.n - 8;
+    uint64_t v = 0;
+    for (size_t i = 0; i < 8; i++)
+        v = v << 8 | p[i];
+    return (int64_t)v;
+}
+
 static bool is_zero(struct id16 id)
 {
     return id_eq(id, (struct id16){{0}});
@@ -20,17 +30,18 @@ static void text_if(struct db_array *a, bool there, struct slice s)
         db_array_null(a);
 }
 
-const Oid conversation_types[CONVERSATION_COLUMNS] = {DB_OID_BYTEA, DB_OID_INT2, DB_OID_TEXT,
-                                                      DB_OID_TEXT,  DB_OID_INT4, DB_OID_BYTEA,
-                                                      DB_OID_INT4,  DB_OID_INT8, DB_OID_INT8};
+const Oid conversation_types[CONVERSATION_COLUMNS] = {DB_OID_BYTEA, DB_OID_INT2,  DB_OID_TEXT, DB_OID_TEXT,
+                                                      DB_OID_INT4,  DB_OID_BYTEA, DB_OID_INT4, DB_OID_INT8,
+                                                      DB_OID_INT8,  DB_OID_INT8};
 
 int split_conversation(struct slice key, struct slice packed, struct db_array *c)
 {
     struct conversation_row r;
     int rc = conversation_row_parse(packed, &r);
-    if (rc)
-        return rc;
-    db_array_bytes(&c[0], key.p, key.n);
+    if (rc || key.n != KEY_CONV)
+        return -EBADMSG;
+    db_array_bytes(&c[0], key.p, ID_SIZE);
+    db_array_i64(&c[9], tail_of(key));
     db_array_i16(&c[1], (int16_t)r.type);
     text_if(&c[2], r.named, r.name);
     text_if(&c[3], r.noticed, r.notice);
@@ -44,16 +55,17 @@ int split_conversation(struct slice key, struct slice packed, struct db_array *c
 
 const Oid member_types[MEMBER_COLUMNS] = {DB_OID_BYTEA, DB_OID_BYTEA, DB_OID_BYTEA, DB_OID_TEXT, DB_OID_TEXT,
                                           DB_OID_INT2,  DB_OID_TEXT,  DB_OID_INT8,  DB_OID_INT8, DB_OID_INT2,
-                                          DB_OID_TEXT,  DB_OID_INT8,  DB_OID_INT2};
+                                          DB_OID_TEXT,  DB_OID_INT8,  DB_OID_INT2,  DB_OID_INT8};
 
 int split_member(struct slice key, struct slice packed, struct db_array *c)
 {
     struct member_row r;
     int rc = member_row_parse(packed, &r);
     if (rc == 0)
-        rc = split_pair(key, &c[0], &c[1]);
+        rc = split_pair(key, KEY_MEMBER, &c[0], &c[1]);
     if (rc)
         return rc;
+    db_array_i64(&c[13], tail_of(key));
     optional_id(&c[2], r.peer);
     text_if(&c[3], !is_zero(r.peer), r.peer_login);
     db_array_bytes(&c[4], r.login.p, r.login.n);
@@ -75,7 +87,7 @@ int split_marks(struct slice key, struct slice packed, struct db_array *c)
     struct marks_row r;
     int rc = marks_row_parse(packed, &r);
     if (rc == 0)
-        rc = split_pair(key, &c[0], &c[1]);
+        rc = split_pair(key, KEY_PAIR, &c[0], &c[1]);
     if (rc)
         return rc;
     db_array_i64(&c[2], (int64_t)r.read);
@@ -90,7 +102,7 @@ int split_ask(struct slice key, struct slice packed, struct db_array *c)
     struct ask_row r;
     int rc = ask_row_parse(packed, &r);
     if (rc == 0)
-        rc = split_pair(key, &c[0], &c[1]);
+        rc = split_pair(key, KEY_PAIR, &c[0], &c[1]);
     if (rc)
         return rc;
     db_array_bytes(&c[2], r.login.p, r.login.n);
@@ -103,14 +115,10 @@ const Oid block_types[BLOCK_COLUMNS] = {DB_OID_BYTEA, DB_OID_INT8};
 
 int split_block(struct slice key, struct slice packed, struct db_array *c)
 {
-    const uint8_t *p = key.p;
-    uint64_t block = 0;
     (void)packed;
     if (key.n != KEY_BLOCK)
         return -EBADMSG;
-    for (size_t i = ID_SIZE; i < KEY_BLOCK; i++)
-        block = block << 8 | p[i];
-    db_array_bytes(&c[0], p, ID_SIZE);
-    db_array_i64(&c[1], (int64_t)block);
+    db_array_bytes(&c[0], key.p, ID_SIZE);
+    db_array_i64(&c[1], tail_of(key));
     return 0;
 }

@@ -5,6 +5,7 @@
 #include "common/im/history.h"
 #include "proto/record.pb-c.h"
 #include "tests/unit/convlog.h"
+#include "tests/unit/convops.h"
 
 #include <hiredis/hiredis.h>
 #include <uthash.h>
@@ -34,6 +35,43 @@ static void produce_random(struct deployment *d, uint64_t seed, size_t n)
     deployment_flush(d);
     free(log);
     arena_free(arena);
+}
+
+static void produce_ops(struct deployment *d, uint64_t seed, size_t n)
+{
+    struct arena *arena = arena_new(0);
+    struct rng rng = {seed};
+    struct record *log = random_ops(arena, &rng, n, seed * 100000);
+    for (size_t i = 0; i < n; i++)
+        deployment_produce(d, T_CONVERSATION, &log[i]);
+    deployment_flush(d);
+    free(log);
+    arena_free(arena);
+}
+
+/* A user says more of themselves: profile, marks, the admin right, when they were here. */
+static void produce_news(struct deployment *d, struct id16 user, int64_t source)
+{
+    static const Im__UserKind kinds[] = {IM__USER_KIND__USER_PROFILE, IM__USER_KIND__USER_PREFS,
+                                         IM__USER_KIND__USER_ADMIN, IM__USER_KIND__USER_SEEN,
+                                         IM__USER_KIND__USER_PREFS};
+    uint8_t bytes[512];
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        Im__UserRecord u = IM__USER_RECORD__INIT;
+        u.version = 1;
+        u.user = (ProtobufCBinaryData){ID_SIZE, user.b};
+        u.kind = kinds[i];
+        u.source_offset = source + 1 + (int64_t)i;
+        u.presence = IM__PRIVACY__FRIENDS;
+        u.conversation = u.kind == IM__USER_KIND__USER_PREFS ? u.user : u.conversation;
+        u.pinned = i == 4;
+        u.muted = i == 1;
+        u.remark = i == 4 ? "größer" : "";
+        u.admin = true;
+        u.time_ms = 77;
+        struct record r = {.key = {user.b, ID_SIZE}, .value = {bytes, im__user_record__pack(&u, bytes)}};
+        deployment_produce(d, T_USER, &r);
+    }
 }
 
 static void produce_accounts(struct deployment *d, int from, int n)
@@ -67,6 +105,8 @@ static void produce_accounts(struct deployment *d, int from, int n)
         v.verifier = v.user;
         r.value.n = im__vault_record__pack(&v, bytes);
         deployment_produce(d, T_VAULT, &r);
+        if (i % 5 == 0)
+            produce_news(d, user, i);
     }
     deployment_flush(d);
 }
@@ -87,6 +127,50 @@ static bool persisted(struct deployment *d)
                log_end(d, T_VAULT);
 }
 
+/* What the tables say of each other. */
+static void check_models(struct deployment *d)
+{
+    static const char *const wrong[] = {
+        "SELECT count(*) FROM accounts WHERE admin <> (presence = 2) OR admin <> (seen_ms = 77)",
+        "SELECT count(*) FROM prefs WHERE NOT pinned OR muted OR remark <> 'größer'",
+        "SELECT count(*) FROM messages m WHERE NOT EXISTS (SELECT FROM conversations c WHERE c.conv = m.conv "
+        "AND "
+        "c.part = m.conv_part)",
+        "SELECT count(*) FROM messages m JOIN conversations c USING (conv) WHERE m.time_ms < c.created_ms",
+        "SELECT count(*) FROM conversations c WHERE c.members <> (SELECT count(*) FROM memberships m WHERE "
+        "m.conv = "
+        "c.conv AND m.role > 0)",
+        "SELECT count(*) FROM conversations c WHERE type = 2 AND dissolved_ms IS NULL AND (SELECT count(*) "
+        "FROM "
+        "memberships m WHERE m.conv = c.conv AND m.role = 3 AND m.user_id = c.owner) <> 1",
+        "SELECT count(*) FROM memberships WHERE login = '' OR joined = 0 OR (peer IS NULL) <> (peer_login IS "
+        "NULL)",
+        "SELECT count(*) FROM memberships m WHERE (role > 0) <> upper_inf(visible)",
+        "SELECT count(*) FROM memberships a JOIN memberships b ON a.conv = b.conv AND a.peer = b.user_id "
+        "WHERE "
+        "a.login <> b.peer_login OR (a.friend, b.friend) NOT IN ((0, 0), (1, 2), (2, 1), (3, 3)) AND "
+        "a.user_id <> "
+        "b.user_id",
+        "SELECT count(*) FROM memberships m WHERE delivered < read OR delivered > (SELECT coalesce(max(seq), "
+        "0) FROM "
+        "messages WHERE conv = m.conv)",
+        "SELECT count(*) FROM asks a JOIN memberships m USING (user_id, conv) WHERE m.role > 0",
+        "SELECT count(*) FROM messages WHERE users IS NOT NULL AND cardinality(logins) <> "
+        "octet_length(users) / 16",
+        "SELECT count(*) FROM conversations c WHERE (SELECT count(*) FROM search_blocks b WHERE b.conv = "
+        "c.conv) <> "
+        "(SELECT count(*) FROM messages m WHERE m.conv = c.conv) / 64",
+        "SELECT count(*) FROM conversations WHERE name IS NULL OR notice IS NULL OR created_ms = 0",
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        if (number(d->pg, wrong[i]) != 0)
+            fail_msg("%s: %d", wrong[i], (int)number(d->pg, wrong[i]));
+    assert_true(number(d->pg, "SELECT count(*) FROM memberships WHERE role = 0 AND peer IS NULL") > 0);
+    assert_true(number(d->pg, "SELECT count(*) FROM memberships WHERE read > 0") > 5);
+    assert_true(number(d->pg, "SELECT count(*) FROM memberships WHERE friend > 0") > 0);
+    assert_true(number(d->pg, "SELECT count(*) FROM memberships WHERE blocked") > 0);
+}
+
 static void a_rebuild_equals_the_live_history(void **state)
 {
     struct deployment *d = *state;
@@ -97,6 +181,7 @@ static void a_rebuild_equals_the_live_history(void **state)
     for (uint64_t round = 1; round <= 4; round++) {
         int64_t before = number(d->pg, "SELECT count(*) FROM messages");
         produce_random(d, round, 1500);
+        produce_ops(d, round, 1500);
         produce_accounts(d, (int)round * 100, 100);
         UNTIL(number(d->pg, "SELECT count(*) FROM messages") > before);
         deployment_stop(d, p, SIGKILL);
@@ -110,6 +195,11 @@ static void a_rebuild_equals_the_live_history(void **state)
     assert_int_equal(live.rows[HISTORY_ACCOUNTS], 400);
     assert_int_equal(live.rows[HISTORY_VERIFIERS], 400);
     assert_true(live.rows[HISTORY_DEVICES] > 200);
+    assert_int_equal(live.rows[HISTORY_PREFS], 80);
+    assert_true(live.rows[HISTORY_CONVERSATIONS] > 20);
+    assert_true(live.rows[HISTORY_MEMBERSHIPS] > 40);
+    assert_true(live.rows[HISTORY_SEARCH_BLOCKS] > 10);
+    check_models(d);
     assert_int_equal(
         number(d->pg, "SELECT count(*) FROM accounts WHERE display_name <> E'Jürgen \"J\" {x}, \\\\'"), 0);
     assert_int_equal(deployment_stop(d, p, SIGTERM), 0);
@@ -176,7 +266,10 @@ static void the_persister_waits_for_its_tables_and_refuses_newer_ones(void **sta
     produce_random(d, 1, 50);
     sql(d->pg, "SET client_min_messages = warning; DROP TABLE schema_version, parley_marks, cells, messages, "
                "accounts, "
-               "devices, verifiers CASCADE");
+               "devices, verifiers, conversations, memberships, asks, prefs, search_blocks CASCADE; "
+               "DROP FUNCTION parley_seq_at, parley_index_blocks, parley_candidates, parley_conv_lexeme, "
+               "parley_maybe, "
+               "parley_longest, parley_loose, parley_words, parley_lexemes, parley_fold");
     pid_t p = deployment_start(d, "persister", NULL);
     snprintf(r.error, sizeof r.error,
              "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%%schema_version%%' AND "
