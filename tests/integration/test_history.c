@@ -213,6 +213,67 @@ static void a_rebuild_equals_the_live_history(void **state)
     assert_int_equal(deployment_stop(d, p, SIGTERM), 0);
 }
 
+static bool finds(struct deployment *d, const char *text, const char *typed)
+{
+    const char *values[] = {text, typed};
+    PGresult *res = PQexecParams(d->pg,
+                                 "SELECT parley_maybe($1, parley_longest(parley_words($2))) AND "
+                                 "parley_lexemes($1) @@ parley_words($2)",
+                                 2, NULL, values, NULL, NULL, 0);
+    if (PQresultStatus(res) != PGRES_TUPLES_OK)
+        fail_msg("%s", PQerrorMessage(d->pg));
+    bool yes = *PQgetvalue(res, 0, 0) == 't';
+    PQclear(res);
+    return yes;
+}
+
+static void search_knows_words_of_any_language(void **state)
+{
+    struct deployment *d = *state;
+    deployment_init(d);
+    assert_true(finds(d, "Well-known: the QUICK (brown) fox.", "quick fox known"));
+    assert_false(finds(d, "the quick brown fox", "qui"));
+    assert_true(finds(d, "Ein größeres Café in Köln", "CAFE koln"));
+    assert_true(finds(d, "a cafe", "café"));
+    assert_true(finds(d, "今天天气很好，我们去公园吧", "天气"));
+    assert_false(finds(d, "今天天气很好", "气天"));
+    assert_true(finds(d, "日本語のテキストを検索する", "テキスト"));
+    assert_true(finds(d, "안녕하세요 여러분", "하세"));
+    assert_true(finds(d, "ｆｕｌｌ ｗｉｄｔｈ", "full"));
+    assert_true(finds(d, "meet at 10:30 你好 ok", "你好 10"));
+    assert_false(finds(d, "anything", "..."));
+}
+
+/* A search is complete whether blocks have their words or not. */
+static void search_blocks_leave_nothing_out(void **state)
+{
+    static const char insert[] = "INSERT INTO messages (conv, seq, sender, device, client_seq, msg_id, kind, "
+                                 "text, key_id, time_ms, source_part, "
+                                 "source_offset, conv_part, conv_offset) SELECT c, n, '', 1, n, '', 1, CASE "
+                                 "WHEN n % 50 = 7 THEN 'a needle' ELSE "
+                                 "'hay ' || n END, 0, 0, 0, 0, 0, 0 FROM (VALUES ('\\x01'::bytea), "
+                                 "('\\x02')) v(c), generate_series(1, 300) n";
+    static const char count[] =
+        "SELECT count(*) FROM parley_words('needle') q, parley_candidates('\\x01', q) r, messages m "
+        "WHERE m.conv = '\\x01' AND m.seq BETWEEN r.low AND r.high AND parley_lexemes(m.text) @@ q";
+    struct deployment *d = *state;
+    deployment_init(d);
+    sql(d->pg, insert);
+    assert_int_equal(number(d->pg, count), 6);
+    sql(d->pg, "INSERT INTO search_blocks (conv, block, part) SELECT c, n, 0 FROM (VALUES ('\\x01'::bytea), "
+               "('\\x02')) v(c), "
+               "generate_series(0, 3) n");
+    assert_int_equal(number(d->pg, count), 6);
+    assert_int_equal(number(d->pg, "SELECT parley_index_blocks(3)"), 3);
+    assert_int_equal(number(d->pg, count), 6);
+    assert_int_equal(number(d->pg, "SELECT parley_index_blocks(100)"), 5);
+    assert_int_equal(number(d->pg, count), 6);
+    assert_int_equal(number(d->pg, "SELECT count(*) FROM search_blocks WHERE words IS NULL"), 0);
+    sql(d->pg, "UPDATE messages SET time_ms = seq * 10 WHERE conv = '\\x01'");
+    assert_int_equal(number(d->pg, "SELECT parley_seq_at('\\x01', 995)"), 100);
+    assert_int_equal(number(d->pg, "SELECT parley_seq_at('\\x01', 999999)"), 301);
+}
+
 /* A row that contradicts the log stops its partition, and nothing is skipped. */
 static void a_contradiction_halts(void **state)
 {
@@ -481,6 +542,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_rebuild_equals_the_live_history, setup, teardown),
+        cmocka_unit_test_setup_teardown(search_knows_words_of_any_language, setup, teardown),
+        cmocka_unit_test_setup_teardown(search_blocks_leave_nothing_out, setup, teardown),
         cmocka_unit_test_setup_teardown(a_contradiction_halts, setup, teardown),
         cmocka_unit_test_setup_teardown(the_persister_waits_for_its_tables_and_refuses_newer_ones, setup,
                                         teardown),
