@@ -24,8 +24,8 @@ static uint16_t create(struct conv *c, const struct conv_event *e)
     return conv_direct_create(c, e);
 }
 
-/* Who never was anything here is told the same whatever there is, and nothing of it is kept; but one who may
- * join. */
+/* What is numbered is judged, and its outcome kept, also when it comes from outside: a number that was refused to a
+ * stranger must not be accepted when it is repeated after they came in. The rest of a stranger's is refused here. */
 static uint16_t admit(const struct conv *c, const struct conv_event *e)
 {
     if (!id_eq(e->conv, c->id))
@@ -33,14 +33,11 @@ static uint16_t admit(const struct conv *c, const struct conv_event *e)
     if (c->type == CONV_DIRECT)
         return conv_direct_admit(c, e);
     const struct conv_member *m = conv_member_find(c, e->user);
-    if (m && m->exists)
+    if (e->client_seq || (m && m->exists))
         return 0;
     if (c->type == CONV_SYSTEM)
         return e->kind == IM__CONV_KIND__CONV_ANNOUNCEMENT && e->settings.admin ? 0 : IM__CODE__NOT_ALLOWED;
-    if (e->kind == IM__CONV_KIND__CONV_GROUP_JOIN && !c->group->dissolved)
-        return 0;
-    return planted("conv-no-membership") && e->kind == IM__CONV_KIND__CONV_MESSAGE ? 0
-                                                                                   : IM__CODE__NOT_A_MEMBER;
+    return IM__CODE__NOT_A_MEMBER;
 }
 
 static uint16_t judge(struct conv *c, const struct conv_event *e, struct conv_member *m,

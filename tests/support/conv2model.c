@@ -541,11 +541,11 @@ static uint16_t admit(const struct conv2model *m, const struct conv_event *e, in
         bool right = peer == (i == m->a ? m->b : m->a) || (e->rules > 1 && id_eq(e->peer, none));
         return (i == m->a || i == m->b) && right ? 0 : IM__CODE__NOT_A_MEMBER;
     }
-    if (m->users[i].ever)
+    if (m->users[i].ever || e->client_seq)
         return 0;
     if (m->type == CONV_SYSTEM)
         return e->kind == IM__CONV_KIND__CONV_ANNOUNCEMENT && e->settings.admin ? 0 : IM__CODE__NOT_ALLOWED;
-    return e->kind == IM__CONV_KIND__CONV_GROUP_JOIN && !m->dissolved ? 0 : IM__CODE__NOT_A_MEMBER;
+    return IM__CODE__NOT_A_MEMBER;
 }
 
 struct conv_outcome conv2model_apply(struct conv2model *m, const struct conv_event *e)
