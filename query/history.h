@@ -17,12 +17,12 @@
     "LEFT JOIN LATERAL (SELECT x.seq, x.text, x.content_type, x.data FROM messages x WHERE x.conv = " conv \
     " AND x.target = " subject " AND x.kind = 2 AND " v " @> x.seq ORDER BY x.seq DESC LIMIT 1) "          \
     "e ON true "
-#define SQL_PIN_(conv, subject, v, kind)                                                                         \
-    "(SELECT x.seq FROM messages x WHERE x.conv = " conv " AND x.target = " subject " AND x.kind = " kind " AND " v \
-    " @> x.seq ORDER BY x.seq DESC LIMIT 1)"
-#define SQL_PINNED(conv, subject, v)                                                                              \
-    "LEFT JOIN LATERAL (SELECT " SQL_PIN_(conv, subject, v, "5") " > coalesce(" SQL_PIN_(conv, subject, v, "6")   \
-    ", 0) AS yes) n ON true "
+#define SQL_PIN_(conv, subject, v, kind)                                                                  \
+    "(SELECT x.seq FROM messages x WHERE x.conv = " conv " AND x.target = " subject " AND x.kind = " kind \
+    " AND " v " @> x.seq ORDER BY x.seq DESC LIMIT 1)"
+#define SQL_PINNED(conv, subject, v)                                                      \
+    "LEFT JOIN LATERAL (SELECT " SQL_PIN_(conv, subject, v, "5") " > coalesce(" SQL_PIN_( \
+        conv, subject, v, "6") ", 0) AS yes) n ON true "
 /* Columns of such a message: EVENT_COLUMNS with the body as it is now, then edited, recalled, pinned. */
 #define SQL_NOW(p)                                                                                           \
     p ".seq, " p ".sender, u.login, " p ".device, " p ".client_seq, " p ".msg_id, " p ".time_ms, "           \

@@ -128,11 +128,13 @@ static const struct db_stmt info_stmt = {
 /* The last word on each message that was ever pinned. $1 user, $2 conversation */
 static const struct db_stmt pins_stmt = {
     .name = "conv_pins",
-    .sql = "WITH " SQL_ACCESS " SELECT t.target FROM (SELECT DISTINCT ON (x.target) x.target, x.kind FROM "
-           "messages x WHERE x.conv = $2::bytea AND x.kind IN (5, 6) AND " SQL_VISIBLE " @> x.seq AND " SQL_VISIBLE
-           " @> x.target ORDER BY x.target DESC, x.seq DESC) t WHERE t.kind = 5 AND NOT EXISTS (SELECT 1 FROM "
-           "messages y WHERE y.conv = $2::bytea AND y.target = t.target AND y.kind = 3) "
-           "ORDER BY t.target DESC LIMIT 100",
+    .sql =
+        "WITH " SQL_ACCESS " SELECT t.target FROM (SELECT DISTINCT ON (x.target) x.target, x.kind FROM "
+        "messages x WHERE x.conv = $2::bytea AND x.kind IN (5, 6) AND " SQL_VISIBLE
+        " @> x.seq AND " SQL_VISIBLE
+        " @> x.target ORDER BY x.target DESC, x.seq DESC) t WHERE t.kind = 5 AND NOT EXISTS (SELECT 1 FROM "
+        "messages y WHERE y.conv = $2::bytea AND y.target = t.target AND y.kind = 3) "
+        "ORDER BY t.target DESC LIMIT 100",
     .n_params = 2};
 
 /* ---- rows to ConvInfo ---- */

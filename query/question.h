@@ -68,15 +68,16 @@ ProtobufCBinaryData page_key(struct arena *, const int64_t *numbers, size_t n, s
 bool page_key_parse(ProtobufCBinaryData, int64_t *numbers, size_t n, struct slice *tail);
 
 /* The caller's view of $2 for $1: nothing when there is none. */
-#define SQL_ACCESS                                                                                                 \
-    "access AS MATERIALIZED (SELECT m.visible, m.role, m.read, m.peer, m.peer_login, m.login, m.part FROM "        \
-    "memberships m WHERE m.user_id = $1::bytea AND m.conv = $2::bytea AND NOT isempty(m.visible) "                 \
-    "UNION ALL SELECT '{[1,)}'::int8multirange, 0::smallint, 0::int8, NULL, '', '', c.part FROM conversations c "  \
+#define SQL_ACCESS                                                                                          \
+    "access AS MATERIALIZED (SELECT m.visible, m.role, m.read, m.peer, m.peer_login, m.login, m.part FROM " \
+    "memberships m WHERE m.user_id = $1::bytea AND m.conv = $2::bytea AND NOT isempty(m.visible) "          \
+    "UNION ALL SELECT '{[1,)}'::int8multirange, 0::smallint, 0::int8, NULL, '', '', c.part FROM "           \
+    "conversations c "                                                                                      \
     "WHERE c.conv = $2::bytea AND c.type = 3 LIMIT 1)"
 /* Of `access`, as values and not as a join: so that a page is read from the index in its order, and no further. */
 #define SQL_VISIBLE "(SELECT visible FROM access)"
-#define SQL_SEEN(seq)                                                                                              \
-    seq " >= (SELECT lower(visible) FROM access) AND " seq                                                         \
+#define SQL_SEEN(seq)                                      \
+    seq " >= (SELECT lower(visible) FROM access) AND " seq \
         " < (SELECT coalesce(upper(visible), 9223372036854775807) FROM access) AND " SQL_VISIBLE " @> " seq
 /* How far the partition `part` was read, for Position. */
 #define SQL_POSITION(part) \
