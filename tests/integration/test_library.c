@@ -165,8 +165,8 @@ static void a_group_and_a_member_who_was_away(void **state)
     bob->p = NULL;
     parley_send_group(alice->p, group, "two");
     parley_edit(alice->p, group, 2, "first");
-    parley_react(carol->p, group, 3, "+1");
     turns(all, 3, carol, "EDIT 4 first missed=0");
+    parley_react(carol->p, group, 3, "+1");
     turns(all, 3, carol, "sent 1 stage=2 OK");
     come(bob, file);
     assert_int_equal(parley_login_token(bob->p, NULL), 0);
