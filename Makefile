@@ -117,9 +117,12 @@ BASE_LIB := $(if $(BASE_SRC),$(O)/libbase.a)
 IM_LIB := $(if $(IM_SRC)$(PROTOS),$(O)/libim.a)
 CLIENT_LIB := $(if $(CLIENT_SRC),$(O)/libparley.a)
 SUPPORT_LIB := $(if $(SUPPORT_SRC),$(O)/libsupport.a)
+# The terminal client without its main, for its tests.
+TERMINAL_SRC := $(filter-out client/parley/main.c,$(call srcs,client/parley))
+TERMINAL_LIB := $(if $(TERMINAL_SRC),$(O)/libterminal.a)
 PROC_LIB := $(PROC_LIBS:%=$(O)/lib%.a)
 CORE_LIBS := $(IM_LIB) $(BASE_LIB)
-TEST_LIBS := $(SUPPORT_LIB) $(PROC_LIB) $(CLIENT_LIB) $(CORE_LIBS)
+TEST_LIBS := $(TERMINAL_LIB) $(SUPPORT_LIB) $(PROC_LIB) $(CLIENT_LIB) $(CORE_LIBS)
 
 # ---- targets ----
 .PHONY: all help docs deps deps-dev lint format format-check tidy test check unit integration sim bench demo fuzz fuzz-smoke \
@@ -172,6 +175,7 @@ GEN_OBJ := $(PROTOS:%.proto=$(O)/obj/gen/%.pb-c.o)
 $(O)/libbase.a: $(call objs,$(BASE_SRC)); $(archive)
 $(O)/libim.a: $(call objs,$(IM_SRC)) $(GEN_OBJ); $(archive)
 $(O)/libsupport.a: $(call objs,$(SUPPORT_SRC)); $(archive)
+$(O)/libterminal.a: $(call objs,$(TERMINAL_SRC)); $(archive)
 # The static library stands alone: it holds what it uses of common/.
 $(O)/libparley.a: $(call objs,$(CLIENT_SRC) $(IM_SRC) $(BASE_SRC)) $(GEN_OBJ); $(archive)
 define proc_lib

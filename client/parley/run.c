@@ -43,6 +43,8 @@ int run_exit_of(enum parley_code code)
     case PARLEY_DISCONNECTED:
     case PARLEY_PROTOCOL:
     case PARLEY_BUSY:
+    case PARLEY_BEHIND:
+    case PARLEY_TOO_MANY_UNRESOLVED:
     case PARLEY_TOO_MANY_REQUESTS:
     case PARLEY_TOO_MANY_CONNECTIONS:
     case PARLEY_INTERNAL:

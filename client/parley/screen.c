@@ -1,16 +1,16 @@
 #include "client/parley/screen.h"
 
+#include "client/parley/show.h"
+
 #include <errno.h>
 #include <histedit.h>
 #include <langinfo.h>
-#include <locale.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-#include <wchar.h>
 
 #define LINE_MAX_BYTES 65536
 
@@ -34,26 +34,12 @@ static char *prompt_of(EditLine *el)
     return scr.prompt;
 }
 
-/* Columns; what is no character counts one. */
 static int width(const char *s, size_t n)
 {
-    int cols = 0;
-    mbstate_t st = {0};
-    while (n) {
-        wchar_t wc;
-        size_t used = mbrtowc(&wc, s, n, &st);
-        if (used == (size_t)-1 || used == (size_t)-2 || used == 0) {
-            st = (mbstate_t){0};
-            used = 1;
-            cols++;
-        } else {
-            int w = wcwidth(wc);
-            cols += w > 0 ? w : 0;
-        }
-        s += used;
-        n -= used;
-    }
-    return cols;
+    char *text = strndup(s, n);
+    int w = text ? show_width(text) : 0;
+    free(text);
+    return w;
 }
 
 static void measure(void)
@@ -76,8 +62,6 @@ int screen_open(void (*line)(void *, char *), void *ctx)
 {
     const char *term = getenv("TERM");
     HistEvent ev;
-    if (strcmp(nl_langinfo(CODESET), "UTF-8") != 0)
-        setlocale(LC_CTYPE, "C.UTF-8");
     scr.line = line;
     scr.ctx = ctx;
     scr.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
@@ -126,6 +110,29 @@ bool screen_utf8(void)
     return scr.utf8;
 }
 
+int screen_columns(void)
+{
+    return scr.terminal ? scr.cols : 80;
+}
+
+const char *screen_typed(void)
+{
+    static char text[64]; /* its beginning is enough to see what it is */
+    const LineInfo *li = scr.editing ? el_line(scr.el) : NULL;
+    size_t n = li ? (size_t)(li->lastchar - li->buffer) : 0;
+    n = n < sizeof text - 1 ? n : sizeof text - 1;
+    if (n)
+        memcpy(text, li->buffer, n);
+    text[n] = '\0';
+    return text;
+}
+
+void screen_bell(void)
+{
+    if (scr.terminal)
+        putchar('\a');
+}
+
 int screen_fd(void)
 {
     return STDIN_FILENO;
@@ -146,7 +153,7 @@ static void typed(const char *buf, int n)
     el_set(scr.el, EL_UNBUFFERED, 0);
     scr.editing = false;
     /* What was typed goes away: it comes again as a line of its own. */
-    int rows = (width(scr.prompt, strlen(scr.prompt)) + width(buf, (size_t)n)) / scr.cols + 1;
+    int rows = (show_width(scr.prompt) + width(buf, (size_t)n)) / scr.cols + 1;
     printf("\033[%dA\r\033[J", rows);
     fflush(stdout);
     if (text && n)
@@ -211,8 +218,7 @@ void screen_input(void)
 static int cursor_row(void)
 {
     const LineInfo *li = el_line(scr.el);
-    return (width(scr.prompt, strlen(scr.prompt)) + width(li->buffer, (size_t)(li->cursor - li->buffer))) /
-           scr.cols;
+    return (show_width(scr.prompt) + width(li->buffer, (size_t)(li->cursor - li->buffer))) / scr.cols;
 }
 
 static void hide(void)
@@ -249,7 +255,7 @@ static const char *code_of(enum screen_colour c)
 
 static void put_mark(const char *mark, enum screen_colour c)
 {
-    int w = width(mark, strlen(mark));
+    int w = show_width(mark);
     if (!w)
         c = SCREEN_NONE;
     printf("%s%s%s%*s", code_of(c), mark, scr.colour && c ? "\033[0m" : "",
@@ -259,7 +265,7 @@ static void put_mark(const char *mark, enum screen_colour c)
 long screen_print(const char *mark, enum screen_colour c, const char *head, const char *text)
 {
     long place = scr.row;
-    int w = SCREEN_MARK + width(head, strlen(head)), rows = 0;
+    int w = SCREEN_MARK + show_width(head), rows = 0;
     hide();
     if (scr.terminal)
         put_mark(mark, c);

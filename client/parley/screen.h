@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define SCREEN_MARK 3 /* columns at the start of each line that may change */
+#define SCREEN_MARK 10 /* columns at the start of each line that may change */
 
 enum screen_colour { SCREEN_NONE, SCREEN_DIM, SCREEN_GREEN, SCREEN_RED, SCREEN_CYAN, SCREEN_BOLD };
 
@@ -17,6 +17,9 @@ int screen_open(void (*line)(void *ctx, char *text), void *ctx); /* -errno */
 void screen_close(void);
 bool screen_is_terminal(void);
 bool screen_utf8(void);
+int screen_columns(void);
+const char *screen_typed(void); /* what stands in the line that is being typed; "" */
+void screen_bell(void);
 
 int screen_fd(void);     /* wait for it to be readable, then */
 void screen_input(void); /* calls `line` */

@@ -28,7 +28,7 @@ void settings_init(struct settings *s)
 {
     const char *server = getenv("PARLEY_SERVER"), *user = getenv("PARLEY_USER"),
                *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME"), *device = getenv("PARLEY_DEVICE");
-    *s = (struct settings){.timeout_ms = 30000, .device = device && *device ? device : "terminal"};
+    *s = (struct settings){.timeout_ms = TIMEOUT_DEFAULT, .device = device && *device ? device : "terminal"};
     snprintf(s->servers, sizeof s->servers, "%s", server && *server ? server : "127.0.0.1:7000");
     snprintf(s->user, sizeof s->user, "%s", user ? user : "");
     if (state && *state == '/')

@@ -14,14 +14,16 @@ enum exit_code {
     EXIT_TROUBLE = 5, /* something here: a file, the terminal, memory */
 };
 
+#define TIMEOUT_DEFAULT (-2)
+
 struct settings {
     char servers[1024];
     char user[128];     /* "": not known */
     const char *device; /* names this device and its state file */
     const char *password_file;
-    bool json, no_state, quiet;
+    bool json, no_state, quiet, version;
     bool wait;             /* send: for sequenced, not only accepted */
-    int timeout_ms;        /* -1: as long as it takes */
+    int timeout_ms;        /* -1: as long as it takes; TIMEOUT_DEFAULT: not given */
     long count;            /* listen: so many messages; 0: no end */
     char dir[3072];        /* of the state files */
     char state_file[4096]; /* "": none */

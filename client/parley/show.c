@@ -4,9 +4,10 @@
 #include "common/base/utf8.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
+#include <wchar.h>
 
 static bool control(const char *p, size_t n)
 {
@@ -46,6 +47,56 @@ size_t show_clean(char *out, size_t size, const char *text, const char *line_bre
     return used;
 }
 
+/* Bytes of the next character, its columns in *w. */
+static size_t next_char(const char *s, size_t n, int *w)
+{
+    wchar_t wc;
+    mbstate_t st = {0};
+    size_t used = mbrtowc(&wc, s, n, &st);
+    *w = 1;
+    if (used == (size_t)-1 || used == (size_t)-2 || used == 0)
+        return 1;
+    *w = wcwidth(wc);
+    *w = *w > 0 ? *w : 0;
+    return used;
+}
+
+int show_width(const char *s)
+{
+    int cols = 0, w;
+    for (size_t n = strlen(s); n;) {
+        size_t used = next_char(s, n, &w);
+        cols += w;
+        s += used;
+        n -= used;
+    }
+    return cols;
+}
+
+void show_column(char *out, size_t size, const char *text, int cols)
+{
+    int most = cols < 0 ? -cols : cols, have = 0, w;
+    size_t used = show_clean(out, size, text, " "), at = 0;
+    if (show_width(out) > most) {
+        while (at < used) {
+            size_t n = next_char(out + at, used - at, &w);
+            if (have + w > most - 1)
+                break;
+            have += w;
+            at += n;
+        }
+        used = at;
+        if (used + 4 <= size) {
+            memcpy(out + used, "…", 4);
+            used += 3;
+        }
+    }
+    have = show_width(out);
+    while (cols > 0 && have++ < most && used + 1 < size)
+        out[used++] = ' ';
+    out[used] = '\0';
+}
+
 void show_time(char out[16], int64_t time_ms)
 {
     time_t t = (time_t)(time_ms / 1000), now = time(NULL);
@@ -68,27 +119,22 @@ void show_iso(char out[32], int64_t time_ms)
 
 void show_line(FILE *f, const struct parley_message *m)
 {
-    static char text[3 * PARLEY_TEXT_MAX + 1], who[400], peer[400];
-    char when[16];
+    static char text[3 * PARLEY_TEXT_MAX + 600];
+    char when[16], peer[400];
     show_time(when, m->time_ms);
-    show_clean(who, sizeof who, m->sender_login, "?");
-    show_clean(peer, sizeof peer, m->peer_login, "?");
+    show_event(text, sizeof text, m, "\\n");
     if (m->missed)
         fprintf(f, "(%" PRIu64 " before this one are only in history)\n", m->missed);
-    if (m->own)
-        fprintf(f, "%s %s to %s: ", when, who, peer);
+    show_clean(peer, sizeof peer, m->peer_login, "?");
+    if (m->group)
+        fprintf(f, "%s +%02x%02x%02x%02x %s", when, m->conversation[0], m->conversation[1],
+                m->conversation[2], m->conversation[3], text);
     else
-        fprintf(f, "%s %s: ", when, who);
-    if (*m->content_type) {
-        show_clean(text, sizeof text, m->content_type, "?");
-        fprintf(f, "[%s, %zu bytes]\n", text, m->data_n);
-    } else {
-        show_clean(text, sizeof text, m->text, "\\n");
-        fprintf(f, "%s%s\n", text, m->late ? " (late)" : "");
-    }
+        fprintf(f, "%s %s%s%s%s", when, m->own ? "to " : "", m->own ? peer : "", m->own ? ": " : "", text);
+    fprintf(f, "%s\n", m->late ? " (late)" : "");
 }
 
-static json_t *hex_of(const uint8_t *p, size_t n)
+json_t *show_hex_json(const void *p, size_t n)
 {
     char *text = malloc(2 * n + 1);
     if (!text)
@@ -98,46 +144,92 @@ static json_t *hex_of(const uint8_t *p, size_t n)
     return j;
 }
 
-static void put(FILE *f, json_t *j)
+json_t *show_text_json(const char *text)
 {
+    json_t *j = json_string(text);
+    return j ? j : json_string("");
+}
+
+void show_put_json(FILE *f, json_t *j)
+{
+    int fd = fileno(f); /* on a terminal nothing but ASCII: JSON lets U+009B and the like through */
     if (j)
-        json_dumpf(j, f, JSON_COMPACT);
+        json_dumpf(j, f, JSON_COMPACT | (fd >= 0 && isatty(fd) ? JSON_ENSURE_ASCII : 0));
     fputc('\n', f);
     json_decref(j);
 }
 
-void show_json(FILE *f, const struct parley_message *m)
+/* What only some kinds have. */
+static void more_json(json_t *j, const struct parley_message *m)
+{
+    char when[32];
+    if (m->reply_to)
+        json_object_set_new(j, "reply_to", json_integer((json_int_t)m->reply_to));
+    if (m->target)
+        json_object_set_new(j, "target", json_integer((json_int_t)m->target));
+    if (m->people_n) {
+        json_t *people = json_array();
+        for (size_t i = 0; i < m->people_n; i++)
+            json_array_append_new(people,
+                                  json_pack("{so so}", "user", show_hex_json(m->people[i].user, PARLEY_ID),
+                                            "login", show_text_json(m->people[i].login)));
+        json_object_set_new(j, "people", people);
+        json_object_set_new(j, "me", json_boolean(m->me));
+    }
+    if (m->role)
+        json_object_set_new(j, "role", json_integer(m->role));
+    if (m->group && m->kind >= PARLEY_GROUP_CREATE)
+        json_object_set_new(j, "flags", json_integer(m->flags));
+    if (m->until_ms) {
+        show_iso(when, m->until_ms);
+        json_object_set_new(j, "until", json_string(when));
+    }
+    if (*m->content_type) {
+        json_object_set_new(j, "content_type", show_text_json(m->content_type));
+        json_object_set_new(j, "data_hex", show_hex_json(m->data, m->data_n));
+    } else {
+        json_object_set_new(j, "text", show_text_json(m->text));
+    }
+}
+
+json_t *show_message_json(const struct parley_message *m)
 {
     char when[32];
     show_iso(when, m->time_ms);
-    json_t *j = json_pack("{so sI ss ss si so ss sI sb sI sb}", "conversation",
-                          hex_of(m->conversation, PARLEY_ID), "seq", (json_int_t)m->seq, "from",
-                          m->sender_login, "to", m->peer_login, "device", (int)m->sender_device, "msg_id",
-                          hex_of(m->msg_id, PARLEY_ID), "time", when, "time_ms", (json_int_t)m->time_ms,
-                          "own", (int)m->own, "missed", (json_int_t)m->missed, "late", (int)m->late);
-    if (j && *m->content_type) {
-        json_object_set_new(j, "content_type", json_string(m->content_type));
-        json_object_set_new(j, "data_hex", hex_of(m->data, m->data_n));
-    } else if (j) {
-        json_object_set_new(j, "text", json_string(m->text));
+    json_t *j =
+        json_pack("{so sI ss sb so so ss si so ss sI sb sI sb}", "conversation",
+                  show_hex_json(m->conversation, PARLEY_ID), "seq", (json_int_t)m->seq, "kind",
+                  parley_kind_name(m->kind), "group", (int)m->group, "from", show_text_json(m->sender_login),
+                  "to", show_text_json(m->peer_login), "user", "", "device", (int)m->sender_device, "msg_id",
+                  show_hex_json(m->msg_id, PARLEY_ID), "time", when, "time_ms", (json_int_t)m->time_ms, "own",
+                  (int)m->own, "missed", (json_int_t)m->missed, "late", (int)m->late);
+    if (j) {
+        json_object_set_new(j, "user", show_hex_json(m->sender, PARLEY_ID));
+        more_json(j, m);
     }
-    put(f, j);
+    return j;
+}
+
+void show_json(FILE *f, const struct parley_message *m)
+{
+    show_put_json(f, show_message_json(m));
 }
 
 void show_sent_json(FILE *f, const struct parley_sent *s)
 {
-    static const char *const stages[] = {"", "accepted", "sequenced", "refused"};
-    json_t *j = json_pack("{ss ss sI}", "to", s->to, "stage", stages[s->stage & 3], "client_seq",
-                          (json_int_t)s->client_seq);
+    static const char *const stages[] = {"", "accepted", "sequenced", "refused", "noted"};
+    json_t *j =
+        json_pack("{so ss ss sI}", "to", show_text_json(s->to), "kind", parley_kind_name(s->kind), "stage",
+                  s->stage < 5 ? stages[s->stage] : "", "client_seq", (json_int_t)s->client_seq);
     if (j && s->stage == PARLEY_NOT_SENT)
         json_object_set_new(j, "code", json_string(parley_code_name(s->code)));
     else if (j) {
-        json_object_set_new(j, "msg_id", hex_of(s->msg_id, PARLEY_ID));
-        json_object_set_new(j, "conversation", hex_of(s->conversation, PARLEY_ID));
+        json_object_set_new(j, "msg_id", show_hex_json(s->msg_id, PARLEY_ID));
+        json_object_set_new(j, "conversation", show_hex_json(s->conversation, PARLEY_ID));
     }
     if (j && s->stage == PARLEY_SEQUENCED) {
         json_object_set_new(j, "seq", json_integer((json_int_t)s->seq));
         json_object_set_new(j, "time_ms", json_integer((json_int_t)s->time_ms));
     }
-    put(f, j);
+    show_put_json(f, j);
 }

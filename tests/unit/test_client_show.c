@@ -44,8 +44,12 @@ static void json_is_one_line(void **state)
     char *text = NULL;
     size_t n;
     FILE *f = open_memstream(&text, &n);
-    struct parley_message m = {
-        .seq = 7, .sender_login = "bob", .peer_login = "alice", .text = "a\n\033", .content_type = ""};
+    struct parley_message m = {.kind = PARLEY_MESSAGE,
+                               .seq = 7,
+                               .sender_login = "bob",
+                               .peer_login = "alice",
+                               .text = "a\n\033",
+                               .content_type = ""};
     show_json(f, &m);
     fclose(f);
     assert_int_equal(strcspn(text, "\n"), n - 1);
