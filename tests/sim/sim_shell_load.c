@@ -1,6 +1,7 @@
 /* sim_shell_load.c: what a batch will look at is asked of the core and fetched, as often as the core wants more. */
 #include "tests/sim/sim_batch.h"
 #include "tests/sim/sim_shell_int.h"
+#include "tests/sim/sim_world.h"
 
 static void load(struct sim_shell *p);
 

@@ -1,6 +1,7 @@
 /* sim_shell_put.c: once a batch's sends are acked, its rows and the mark are put together, then the offsets committed. */
 #include "tests/sim/sim_batch.h"
 #include "tests/sim/sim_shell_int.h"
+#include "tests/sim/sim_world.h"
 
 bool sim_shell_early(const struct sim_shell *p)
 {
