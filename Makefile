@@ -100,6 +100,9 @@ PROCS := $(foreach p,$(PROC_NAMES),$(if $(wildcard $p/main.c),$p))
 TOOLS := $(if $(wildcard client/parley/*.c),parley) $(if $(wildcard client/parleyctl/*.c),parleyctl) \
          $(if $(wildcard bench/*.c),parley-bench)
 SIM := $(if $(wildcard tests/sim/*.c),$(O)/bin/parley-sim)
+SIM_PROCS := edge router fanout persister offline
+SIM_OBJ := $(patsubst %.c,$(O)/sim/%.o,$(wildcard common/im/conv*.c) common/im/deliver.c common/im/codec_check.c \
+           fanout/crowd.c fanout/tell_group.c)
 UNIT_SRC := $(call srcs,tests/unit)
 INTEGRATION_SRC := $(call srcs,tests/integration)
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
@@ -141,6 +144,11 @@ $(O)/obj/%.o: %.c $(O)/flags | $(GEN_H)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(OUR_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 $(call objs,$(CLIENT_SRC)): OUR_CFLAGS += -fvisibility=default
+# For the simulator again: with defects to be switched on, and with few enough recipients named that small groups have more.
+$(O)/sim/%.o: %.c $(O)/flags | $(GEN_H)
+	@mkdir -p $(@D)
+	$(call say,CC,$< (sim))
+	$(Q)$(CC) $(OUR_CFLAGS) -DPARLEY_CRASH_POINTS=1 -DCODEC_DETAILED_MAX=2 $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(O)/obj/gen/%.o: $(O)/gen/%.c $(O)/flags | $(GEN_H)
 	@mkdir -p $(@D)
@@ -202,7 +210,7 @@ $(foreach p,$(PROCS),$(eval $(call proc_bin,$p)))
 $(O)/bin/parley: $(call objs,$(call srcs,client/parley)) $(CLIENT_LIB) $(CORE_LIBS); $(link)
 $(O)/bin/parleyctl: $(call objs,$(call srcs,client/parleyctl)) $(CLIENT_LIB) $(CORE_LIBS); $(link)
 $(O)/bin/parley-bench: $(call objs,$(call srcs,bench)) $(CLIENT_LIB) $(CORE_LIBS); $(link)
-$(O)/bin/parley-sim: $(call objs,$(call srcs,tests/sim)) $(TEST_LIBS); $(link)
+$(O)/bin/parley-sim: $(call objs,$(call srcs,tests/sim)) $(SIM_OBJ) $(SIM_PROCS:%=$(O)/lib%.a) $(CORE_LIBS); $(link)
 $(O)/tests/unit/%: $(O)/obj/tests/unit/%.o $(TEST_LIBS); $(link)
 $(O)/tests/integration/%: $(O)/obj/tests/integration/%.o $(TEST_LIBS); $(link)
 # Without libFuzzer the targets get a small main that replays files and makes mutants of its own.
@@ -292,4 +300,4 @@ install: all ## programs, libparley, header, protos, descriptor set and schema u
 clean: ## remove what was built
 	rm -rf $(B) $(B)-address* $(B)-undefined* $(B)-thread* $(B)-leak* $(B)-coverage* $(B)-crash* compile_commands.json
 
--include $(patsubst %.o,%.d,$(call objs,$(C_SRC)) $(GEN_OBJ))
+-include $(patsubst %.o,%.d,$(call objs,$(C_SRC)) $(GEN_OBJ) $(SIM_OBJ))

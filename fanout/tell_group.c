@@ -1,4 +1,5 @@
 /* tell_group.c: events of a group: one item per slot and one queue record per partition, whatever its size. */
+#include "common/base/crash.h"
 #include "common/im/push.h"
 #include "fanout/tell_int.h"
 
@@ -93,7 +94,7 @@ bool tell_group(struct tell *t, struct fx *fx, const struct conv *conv, const st
     item.seq = out->seq;
     if (moves(ev->kind)) {
         struct crowd *c = *kept(t, ev->conv);
-        if (crowd_fresh(c, ev->conv))
+        if (crowd_fresh(c, ev->conv) && !planted("left-still-told"))
             crowd_spoil(c);
         gather_leaving(t->once, conv, out->seq, rec);
         tell_crowd(t, fx, t->once, true, rec, &item);

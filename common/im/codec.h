@@ -22,9 +22,9 @@
 #define CODEC_RECORD_MAX  (4 << 20) /* bytes; a longer value is -EBADMSG */
 #define CODEC_DEVICES_MAX 64        /* in a device list */
 #define CODEC_HANDLES_MAX 8192      /* per deliver record */
-#define CODEC_DETAILED_MAX \
-    64 /* up to this many handles a deliver item names users, devices and logins too \
-        */
+#ifndef CODEC_DETAILED_MAX
+#define CODEC_DETAILED_MAX 64 /* up to this many handles a deliver item names users, devices and logins too */
+#endif
 #define CODEC_VERIFIER_MAX 512
 #define CODEC_TRACE        24
 

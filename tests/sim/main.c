@@ -20,8 +20,10 @@ static int usage(void)
          "[--verbose]");
     puts("  runs N schedules (default 1000) from seed FIRST (default 1)");
     puts("  --trace      prints every event of one schedule");
-    puts("  --planted    builds in a defect: early-ack early-commit no-duplicates empty-queue no-fence "
-         "no-epoch");
+    fputs("  --planted    builds in a defect:", stdout);
+    for (int p = PLANT_NONE + 1; p < SIM_PLANTS; p++)
+        printf(" %s", sim_plant_names[p]);
+    puts("");
     puts("  --self-test  every planted defect must be found");
     return 2;
 }

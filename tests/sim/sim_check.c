@@ -1,30 +1,10 @@
 #include "tests/sim/sim_check.h"
 
 #include "offline/core.h"
-#include "persister/rows.h"
-#include "tests/sim/sim_world.h"
-
-#include <stdarg.h>
+#include "proto/client.pb-c.h"
+#include "tests/sim/sim_check_int.h"
 
 /* ---- history, as read from the persister's rows ---- */
-struct place {
-    struct message_row row;
-    uint32_t text;
-};
-struct history { /* one conversation */
-    struct id16 conv;
-    uint32_t a, b; /* users */
-    struct place *v;
-    uint64_t n;
-};
-#define CONVS (SIM_USERS * (SIM_USERS + 1))
-
-struct check {
-    struct sim *s;
-    struct history h[CONVS];
-    size_t n;
-};
-
 static struct history *history_of(struct check *k, struct id16 conv)
 {
     for (size_t i = 0; i < k->n; i++)
@@ -42,6 +22,7 @@ static void read_row(struct check *k, struct slice packed)
         return;
     }
     p.text = sim_text_hash(t.text.p, t.text.n);
+    p.users = sim_copy(k->s, t.users);
     struct history *h = history_of(k, p.row.conv);
     if (!h || p.row.seq < 1 || p.row.seq > 100000) {
         sim_fail(k->s, "leak", "history has a conversation that nobody has");
@@ -68,14 +49,29 @@ static void read_history(struct check *k)
             if (b >= s->conf.users && b != SIM_GHOST)
                 continue;
             struct id16 peer = b == SIM_GHOST ? id_user("nobody") : w->users[b].id;
-            k->h[k->n++] = (struct history){.conv = id_direct(w->users[a].id, peer), .a = a, .b = b};
+            k->h[k->n++] = (struct history){.conv = id_direct(w->users[a].id, peer)};
         }
+    for (uint32_t i = 0; i < SIM_ROOMS; i++)
+        if (w->rooms[i].tried)
+            k->h[k->n++] = (struct history){.conv = w->rooms[i].id, .room = true};
     for (int32_t i = 0; i < SIM_PARTS; i++)
         for (size_t n = 0; n < w->stores.part[STORE_CONV][i].n_appended; n++)
             read_row(k, w->stores.part[STORE_CONV][i].appended[n]);
+    for (size_t i = 0; i < k->n; i++)
+        if (k->h[i].room)
+            sim_room_model(k, &k->h[i]);
 }
 
 /* ---- what was promised to senders ---- */
+/* Without having been told, by a client that has forgotten it or was revoked. */
+static bool may_be_refused(const struct sim_client *c, const struct sim_msg *m)
+{
+    bool always_in = m->kind == IM__CONV_KIND__CONV_GROUP_CREATE ||
+                     (m->kind == IM__CONV_KIND__CONV_MESSAGE && !sim_talk_is_room(m->talk) &&
+                      !c->sim->world->users[c->user].blocked);
+    return c->revoked || (m->forgotten && !always_in);
+}
+
 static void check_send(struct check *k, const struct sim_client *c, const struct sim_msg *m)
 {
     struct history *h = history_of(k, m->conv);
@@ -93,7 +89,7 @@ static void check_send(struct check *k, const struct sim_client *c, const struct
             sim_fail(k->s, "divergent", "%s's send %lu has another text in history", c->name,
                      (unsigned long)m->client_seq);
     }
-    if (m->acked && !at)
+    if (m->acked && !at && !m->refused && !m->noted && !may_be_refused(c, m))
         sim_fail(k->s, "lost", "%s's send %lu was acked and is not in history", c->name,
                  (unsigned long)m->client_seq);
     if (m->refused && at)
@@ -106,34 +102,41 @@ static void check_send(struct check *k, const struct sim_client *c, const struct
 
 /* ---- what devices saw ---- */
 static void check_place(struct check *k, const struct sim_client *c, const struct sim_talk *t,
-                        const struct place *p)
+                        const struct history *h, const struct place *p)
 {
     struct sim *s = k->s;
     const struct sim_seen *seen = p->row.seq < t->cap ? &t->seen[p->row.seq] : NULL;
     bool own = id_eq(p->row.sender, s->world->users[c->user].id) && p->row.device == c->device;
+    uint32_t talk = (uint32_t)(t - c->talks);
+    bool may = !t->room || sim_room_sees(h, p->row.seq, c->user);
     if (seen && seen->have) {
         if (!id_eq(seen->sender, p->row.sender) || seen->device != p->row.device ||
-            seen->client_seq != p->row.client_seq || seen->text != p->text)
+            seen->client_seq != p->row.client_seq || (seen->text != p->text && !seen->blank) ||
+            seen->kind != p->row.kind || seen->target != p->row.target)
             sim_fail(s, "divergent", "%s has another message at place %lu than history", c->name,
+                     (unsigned long)p->row.seq);
+        if (!may)
+            sim_fail(s, "leak", "%s was shown place %lu of a group when it was no member", c->name,
                      (unsigned long)p->row.seq);
         return;
     }
-    uint32_t talk = (uint32_t)(t - c->talks);
+    if (!may || (seen && seen->nothing && h->opened))
+        return;
     if (p->row.seq < c->cap_before[talk] && c->before[talk][p->row.seq].have)
         return;
     int64_t at =
         (s->log->part[T_CONVERSATION][p->row.conv_part].v[p->row.conv_offset].time_ms - 1700000000000) * MS;
     if (!c->since || at < c->since || c->rest_in_history || own)
         return;
-    sim_fail(s, "lost", "%s was never shown place %lu of its talk with %s (record %d/%ld)", c->name,
-             (unsigned long)p->row.seq,
-             t - c->talks == SIM_GHOST ? "nobody" : s->world->users[t - c->talks].login, p->row.conv_part,
-             (long)p->row.conv_offset);
+    const char *with = t->room ? "a group" : talk == SIM_GHOST ? "nobody" : s->world->users[talk].login;
+    sim_fail(s, "lost", "%s was never shown place %lu of its talk with %s (record %d/%ld)%s", c->name,
+             (unsigned long)p->row.seq, with, p->row.conv_part, (long)p->row.conv_offset,
+             seen && seen->nothing ? ", history said that it was not for it" : "");
 }
 
 static void check_client(struct check *k, const struct sim_client *c)
 {
-    for (uint32_t i = 0; i <= SIM_USERS; i++) {
+    for (uint32_t i = 0; i < SIM_TALKS; i++) {
         const struct sim_talk *t = &c->talks[i];
         const struct history *h = i == c->user ? NULL : history_of(k, t->id);
         uint64_t n = h ? h->n : 0;
@@ -142,80 +145,8 @@ static void check_client(struct check *k, const struct sim_client *c)
                 sim_fail(k->s, "divergent", "%s was shown place %lu, history has %lu", c->name,
                          (unsigned long)seq, (unsigned long)n);
         for (uint64_t seq = 1; seq <= n; seq++)
-            check_place(k, c, t, &h->v[seq - 1]);
+            check_place(k, c, t, h, &h->v[seq - 1]);
     }
-}
-
-/* ---- stores and slots ---- */
-static void same_cells(struct sim *s, const struct sim_rows *a, uint8_t table_a, const struct sim_rows *b,
-                       uint8_t table_b, const char *what)
-{
-    for (uint32_t i = 0; i < a->n; i++) {
-        const struct sim_row *r = &a->v[i];
-        if (r->table != table_a || !r->row.n)
-            continue;
-        struct slice other = sim_rows_get(b, table_b, r->key);
-        if (other.n != r->row.n || memcmp(other.p, r->row.p, other.n) != 0)
-            sim_fail(s, "divergent", "%s", what);
-    }
-}
-
-static void check_cells(struct sim *s)
-{
-    for (int32_t i = 0; i < SIM_PARTS; i++) {
-        const struct sim_rows *f = &s->world->stores.part[STORE_FANOUT][i].now.rows;
-        const struct sim_rows *p = &s->world->stores.part[STORE_CONV][i].now.rows;
-        same_cells(s, f, F_CELL, p, P_CELL, "a cell of fanout's is not the persister's");
-        same_cells(s, p, P_CELL, f, F_CELL, "a cell of the persister's is not fanout's");
-    }
-}
-
-/* ---- what should be gone ---- */
-static const struct sim_client *client_of(const struct sim *s, struct slice key)
-{
-    const uint8_t *k = key.p;
-    uint32_t device = (uint32_t)k[16] << 24 | (uint32_t)k[17] << 16 | (uint32_t)k[18] << 8 | k[19];
-    for (uint32_t i = 0; i < s->world->n_clients; i++) {
-        const struct sim_client *c = &s->world->clients[i];
-        if (c->device == device && !memcmp(k, s->world->users[c->user].id.b, ID_SIZE))
-            return c;
-    }
-    return NULL;
-}
-
-/* Every queued message was confirmed by now. */
-static void check_queues(struct sim *s)
-{
-    for (int32_t i = 0; i < SIM_PARTS; i++) {
-        const struct sim_rows *rows = &s->world->stores.part[STORE_OFFLINE][i].now.rows;
-        for (uint32_t n = 0; n < rows->n; n++) {
-            if (rows->v[n].table != OFFLINE_ITEM || !rows->v[n].row.n)
-                continue;
-            const struct sim_client *c = client_of(s, rows->v[n].key);
-            /* A send to nobody may be taken on trust once and be refused the next time: its place stays a hole. */
-            if (!c || (!c->late && !c->forgot && !c->rest_in_history && !sim_talk_hole(&c->talks[SIM_GHOST])))
-                sim_fail(s, "left behind", "%s has everything and still has a queue", c ? c->name : "nobody");
-        }
-    }
-}
-
-/* Every device that is connected is present once, and nobody else is. */
-static void check_presence(struct sim *s, const struct sim_proc *p)
-{
-    size_t all = 0;
-    for (uint32_t u = 0; u < s->conf.users; u++) {
-        const struct session *live[PRESENCE_LIVE_MAX];
-        size_t n = presence_sessions(p->view.presence, s->world->users[u].id, live), on = 0;
-        for (uint32_t i = 0; i < s->world->n_clients; i++)
-            on += s->world->clients[i].user == u && s->world->clients[i].state == CLIENT_ON;
-        all += on;
-        if (n != on)
-            sim_fail(s, "left behind", "%s has %zu devices connected, and %zu are present to %s",
-                     s->world->users[u].login, on, n, p->actor.name);
-    }
-    if (s->conf.patient && presence_count(p->view.presence) != all)
-        sim_fail(s, "left behind", "%zu sessions are present to %s, %zu devices are connected",
-                 presence_count(p->view.presence), p->actor.name, all);
 }
 
 void sim_check_live(struct sim *s)
@@ -243,68 +174,13 @@ void sim_check(struct sim *s)
             check_send(k, c, m);
         check_client(k, c);
     }
-    check_cells(s);
-    check_queues(s);
+    sim_check_rooms(k);
+    sim_check_cells(s);
+    sim_check_queues(s);
     for (uint32_t i = 0; i < s->conf.workers; i++) {
-        check_presence(s, &s->world->procs[PROC_FANOUT][i]);
-        check_presence(s, &s->world->procs[PROC_ROUTER][i]);
+        sim_check_presence(s, &s->world->procs[PROC_FANOUT][i]);
+        sim_check_presence(s, &s->world->procs[PROC_ROUTER][i]);
     }
     if (sim_log_end(s, T_DLQ, 0))
         sim_fail(s, "poison", "something is in im.dlq");
-}
-
-/* ---- quiet ---- */
-static const char *process_busy(const struct sim *s, const struct sim_proc *p)
-{
-    if (!p->actor.alive || !p->ready || p->actor.paused_until > s->now)
-        return "is not running";
-    if (p->view.lease && !sim_view_current(&p->view))
-        return "has not seen all of its views";
-    return p->producer.in_flight ? "has sends in flight" : NULL;
-}
-
-static bool processes_quiet(const struct sim *s, char *why, size_t n)
-{
-    const struct sim_world *w = s->world;
-    for (size_t g = 0; g < SIM_GROUPS; g++)
-        for (int32_t i = 0; i < w->groups[g].parts; i++) {
-            const struct sim_proc *p = w->groups[g].part[i].owner;
-            const struct sim_shell *sh = p ? p->shells[g == SGROUP_USERS][i] : NULL;
-            if (!sh || !sim_group_owns(&w->groups[g], i, p) || !sim_shell_idle(sh)) {
-                snprintf(why, n, "%s/%d is not idle", w->groups[g].name, i);
-                return false;
-            }
-        }
-    for (int k = 0; k < SIM_KINDS; k++)
-        for (uint32_t i = 0; i < s->conf.workers; i++) {
-            const char *busy = process_busy(s, &w->procs[k][i]);
-            if (busy) {
-                snprintf(why, n, "%s %s", w->procs[k][i].actor.name, busy);
-                return false;
-            }
-        }
-    return true;
-}
-
-bool sim_quiet(struct sim *s, char *why, size_t n)
-{
-    struct sim_world *w = s->world;
-    const char *what;
-    for (size_t i = 0; i < SIM_GROUPS; i++)
-        if (sim_group_lag(&w->groups[i])) {
-            snprintf(why, n, "%s lags by %ld", w->groups[i].name, (long)sim_group_lag(&w->groups[i]));
-            return false;
-        }
-    for (uint32_t i = 0; i < SIM_SLOTS; i++)
-        if (w->slots[i].committed != sim_log_end(s, topic_of_slot(i), 0)) {
-            snprintf(why, n, "slot %u waits unread: %ld of %ld", i, (long)w->slots[i].committed,
-                     (long)sim_log_end(s, topic_of_slot(i), 0));
-            return false;
-        }
-    for (uint32_t i = 0; i < w->n_clients; i++)
-        if (w->clients[i].lives && !sim_client_done(&w->clients[i], &what)) {
-            snprintf(why, n, "%s %s", w->clients[i].name, what);
-            return false;
-        }
-    return processes_quiet(s, why, n);
 }

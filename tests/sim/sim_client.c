@@ -1,7 +1,6 @@
 #include "tests/sim/sim_client.h"
 
 #include "common/im/codec.h"
-#include "proto/client.pb-c.h"
 #include "tests/sim/sim_client_int.h"
 #include "tests/sim/sim_world.h"
 
@@ -81,30 +80,6 @@ void sim_client_takeover(struct sim_client *c)
     connect_now(c, 0);
 }
 
-/* ---- sends ---- */
-void sim_client_send(struct sim_client *c, struct sim_link *l, struct sim_msg *m)
-{
-    Im__SingleChat chat = IM__SINGLE_CHAT__INIT;
-    const struct sim_user *to = m->peer == SIM_GHOST ? NULL : &c->sim->world->users[m->peer];
-    chat.client_seq = m->client_seq;
-    if (to && sim_chance(c->sim, 200))
-        chat.to_user = codec_bytes(slice_id(&to->id));
-    else
-        chat.to = to ? (char *)(uintptr_t)to->login : (char *)"nobody";
-    chat.text = m->text;
-    m->attempts++;
-    m->last_us = c->sim->now;
-    sim_client_say(c, l, IM__FRAME_TYPE__SINGLE_CHAT, SEND_SEQ + (uint32_t)(m->client_seq & 0xfffff),
-                   &chat.base);
-}
-
-void sim_client_resend(struct sim_client *c)
-{
-    for (struct sim_msg *m = c->msgs; m; m = m->next)
-        if (!m->resolved)
-            sim_client_send(c, c->link, m);
-}
-
 void sim_client_forget(struct sim_client *c)
 {
     for (struct sim_msg *m = c->msgs; m; m = m->next) {
@@ -118,50 +93,23 @@ void sim_client_forget(struct sim_client *c)
     sim_client_hang_up(c);
 }
 
+/* It was dropped, and is another device now. */
+void sim_client_renew(struct sim_client *c)
+{
+    for (struct sim_msg *m = c->msgs; m; m = m->next)
+        m->forgotten = m->resolved = true;
+    sim_talks_forget(c);
+    c->late = c->forgot = true;
+    c->fresh = c->dropped = false;
+    c->since = c->sim->now + 10 * SEC;
+}
+
 static uint32_t unresolved(const struct sim_client *c)
 {
     uint32_t n = 0;
     for (const struct sim_msg *m = c->msgs; m; m = m->next)
         n += !m->resolved;
     return n;
-}
-
-static void send_new(struct sim_client *c)
-{
-    struct sim *s = c->sim;
-    struct sim_msg *m = sim_alloc(s, sizeof *m);
-    uint32_t peer = (c->user + 1 + (uint32_t)sim_below(s, s->conf.users - 1)) % s->conf.users;
-    if (sim_chance(s, 15))
-        peer = SIM_GHOST;
-    if (peer != SIM_GHOST && !s->world->users[peer].registered)
-        return;
-    *m = (struct sim_msg){
-        .client_seq = ++c->next_seq, .peer = peer, .conv = c->talks[peer].id, .device = c->device};
-    snprintf(m->text, sizeof m->text, "%s says %u", c->name, ++c->n_sent);
-    *c->msgs_tail = m;
-    c->msgs_tail = &m->next;
-    sim_trace(s, "%s sends %lu to %s", c->name, (unsigned long)m->client_seq,
-              peer == SIM_GHOST ? "nobody" : s->world->users[peer].login);
-    sim_client_send(c, c->link, m);
-}
-
-void sim_client_flood(struct sim_client *c)
-{
-    struct sim_msg *m = c->msgs;
-    while (m && m->forgotten)
-        m = m->next;
-    if (c->state != CLIENT_ON || !m)
-        return;
-    uint32_t age = 0;
-    for (struct sim_msg *k = m->next; k; k = k->next) /* among the last ones: the ring knows 64 */
-        if (++age && sim_below(c->sim, 4) == 0)
-            m = k;
-    if (c->next_seq - m->client_seq > 40 || m->refused)
-        return;
-    sim_fault(c->sim, FAULT_FLOOD);
-    uint64_t n = sim_below(c->sim, 50);
-    for (uint64_t i = 0; i < n; i++)
-        sim_client_send(c, c->old && sim_chance(c->sim, 500) ? c->old : c->link, m);
 }
 
 /* ---- its clock ---- */
@@ -181,33 +129,8 @@ static void mind_sends(struct sim_client *c)
         unresolved(c) > 50)
         return;
     for (uint64_t n = 1 + sim_below(s, sim_chance(s, 100) ? 8 : 2); n; n--)
-        send_new(c);
+        sim_client_act(c);
     c->send_us = s->now + sim_between(s, 10, 1500) * MS;
-}
-
-static void mind_holes(struct sim_client *c)
-{
-    struct sim *s = c->sim;
-    if (c->pulling && s->now - c->pull_us < 1500 * MS)
-        return;
-    if (c->pulling && c->pull_talk == WHOLE_QUEUE) {
-        sim_client_pull(c, WHOLE_QUEUE, c->pull_after);
-        return;
-    }
-    c->pulling = false;
-    for (uint32_t i = 0; i <= SIM_USERS; i++) {
-        struct sim_talk *t = &c->talks[i];
-        if (i == c->user || !sim_talk_hole(t) || s->now - t->asked_us < 300 * MS * (int64_t)(1 + t->asked))
-            continue;
-        if (c->forgot && s->calm && t->asked >= 6) {
-            sim_talk_give_up(t);
-            continue;
-        }
-        t->asked_us = s->now;
-        t->asked += t->asked < 10;
-        sim_client_pull(c, i, 0);
-        return;
-    }
 }
 
 static void tick(void *ctx, uint64_t arg)
@@ -237,9 +160,11 @@ static void tick(void *ctx, uint64_t arg)
             sim_client_say(c, c->old, IM__FRAME_TYPE__HEARTBEAT, ++c->next_seq_id, &h.base);
     }
     mind_sends(c);
-    mind_holes(c);
+    sim_client_fill(c);
+    if (!s->calm && sim_chance(s, s->conf.receipts))
+        sim_client_receipt(c);
     bool dirty = c->confirmed != c->delivery;
-    for (uint32_t i = 0; i <= SIM_USERS; i++)
+    for (uint32_t i = 0; i < SIM_TALKS; i++)
         dirty |= c->talks[i].dirty;
     if (dirty)
         sim_client_confirm_soon(c);
@@ -268,9 +193,11 @@ bool sim_client_done(const struct sim_client *c, const char **why)
     for (const struct sim_msg *m = c->msgs; m && !*why; m = m->next)
         if (!m->resolved)
             *why = "waits for the outcome of a send";
-    for (uint32_t i = 0; i <= SIM_USERS && !*why; i++)
-        if (i != c->user && ((sim_talk_hole(&c->talks[i]) && c->talks[i].asked < 8) || c->talks[i].dirty))
-            *why = c->talks[i].dirty ? "has a cursor to tell" : "has a hole";
+    for (uint32_t i = 0; i < SIM_TALKS && !*why; i++) {
+        const struct sim_talk *t = &c->talks[i];
+        if (i != c->user && ((sim_talk_hole(t) && (t->room || t->asked < 8)) || t->dirty))
+            *why = t->dirty ? "has a cursor to tell" : t->room ? "has a hole in a group" : "has a hole";
+    }
     if (!*why && (c->pulling || c->confirmed != c->delivery))
         *why = c->pulling ? "is reading its queue" : "has not confirmed";
     return !*why;

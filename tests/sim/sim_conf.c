@@ -11,6 +11,12 @@ const char *const sim_plant_names[SIM_PLANTS] = {
     [PLANT_EMPTY_QUEUE] = "empty-queue",
     [PLANT_NO_FENCE] = "no-fence",
     [PLANT_NO_EPOCH] = "no-epoch",
+    [PLANT_NEWS_EARLY] = "news-early",
+    [PLANT_BOUNCE_LOST] = "bounce-lost",
+    [PLANT_LEFT_TOLD] = "left-still-told",
+    [PLANT_NO_MEMBERSHIP] = "conv-no-membership",
+    [PLANT_FORGET_MUTE] = "conv-forget-mute",
+    [PLANT_OFF_BY_ONE] = "conv-seq-off-by-one",
 };
 
 static const uint32_t usual[SIM_FAULTS] = {
@@ -27,7 +33,8 @@ static const uint32_t usual[SIM_FAULTS] = {
     [FAULT_NO_ROUTER] = 2,     [FAULT_CUT] = 12,
     [FAULT_SLOW_READER] = 5,   [FAULT_SILENT] = 4,
     [FAULT_TAKEOVER] = 10,     [FAULT_FLOOD] = 8,
-    [FAULT_FRESH] = 2,
+    [FAULT_FRESH] = 2,         [FAULT_KILL_QUERY] = 5,
+    [FAULT_REVOKE] = 2,
 };
 
 void sim_conf_of(struct sim_conf *c, uint64_t seed, enum sim_plant plant)
@@ -51,4 +58,11 @@ void sim_conf_of(struct sim_conf *c, uint64_t seed, enum sim_plant plant)
     c->queue_cap = rng_below(&r, 8) ? 100000 : 4;
     for (int i = 0; i < SIM_FAULTS; i++) /* a seed has its own taste */
         c->weights[i] = c->faults && rng_below(&r, 4) ? usual[i] * (uint32_t)(1 + rng_below(&r, 4)) : 0;
+    c->rooms = (uint32_t)rng_below(&r, SIM_ROOMS + 2);
+    c->rooms = c->rooms > SIM_ROOMS ? 1 : c->rooms;
+    c->room_share = c->rooms ? 300 + (uint32_t)rng_below(&r, 600) : 0;
+    c->op_share = rng_below(&r, 4) ? 50 + (uint32_t)rng_below(&r, 400) : 0;
+    c->receipts = rng_below(&r, 2) ? (uint32_t)rng_below(&r, 100) : 0;
+    if (rng_below(&r, 3)) /* devices that go are not what most seeds are about */
+        c->weights[FAULT_REVOKE] = 0;
 }

@@ -10,6 +10,7 @@
 #define SIM_USERS   4
 #define SIM_DEVICES 8 /* of all users */
 #define SIM_EDGES   3
+#define SIM_ROOMS   2 /* groups, at most */
 #define SIM_WORKERS 2 /* of each kind */
 
 enum sim_fault { /* names are in sim_fault.c */
@@ -42,6 +43,8 @@ enum sim_fault { /* names are in sim_fault.c */
                  FAULT_TAKEOVER,
                  FAULT_FLOOD, /* one send many times, over two edges */
                  FAULT_FRESH, /* a client forgot everything */
+                 FAULT_KILL_QUERY,
+                 FAULT_REVOKE, /* a user ends devices of theirs */
                  SIM_FAULTS
 };
 extern const char *const sim_fault_names[SIM_FAULTS];
@@ -54,6 +57,13 @@ enum sim_plant {
     PLANT_EMPTY_QUEUE,   /* an offline queue forgets what was sent, confirmed or not */
     PLANT_NO_FENCE,      /* the store takes puts of whoever */
     PLANT_NO_EPOCH,      /* a lease does not tell its holders apart */
+    PLANT_NEWS_EARLY,    /* a mark is dropped when the client was told, not when it has the events */
+    PLANT_BOUNCE_LOST,   /* what an edge hands back without a payload is dropped */
+    PLANT_PRODUCT,       /* from here on they are in the product: see planted() there */
+    PLANT_LEFT_TOLD = PLANT_PRODUCT,
+    PLANT_NO_MEMBERSHIP,
+    PLANT_FORGET_MUTE,
+    PLANT_OFF_BY_ONE,
     SIM_PLANTS
 };
 extern const char *const sim_plant_names[SIM_PLANTS];
@@ -71,6 +81,10 @@ struct sim_conf {
     uint32_t weights[SIM_FAULTS];
     int64_t view_lag; /* a view is at most this late, as a rule */
     uint32_t unconfirmed, queue_cap;
+    uint32_t rooms;      /* groups that are made */
+    uint32_t room_share; /* per mille of what clients do is done there */
+    uint32_t op_share;   /* per mille of what they do is no message */
+    uint32_t receipts;   /* per mille of a client's ticks */
 };
 
 void sim_conf_of(struct sim_conf *, uint64_t seed, enum sim_plant);

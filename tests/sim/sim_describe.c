@@ -35,6 +35,15 @@ static const char *user_name(const struct sim *s, ProtobufCBinaryData id)
     return id.len ? "?" : "-";
 }
 
+static const char *conv_name(const struct sim *s, ProtobufCBinaryData conv, ProtobufCBinaryData peer)
+{
+    static const char *const groups[SIM_ROOMS] = {"group0", "group1"};
+    for (uint32_t i = 0; i < SIM_ROOMS; i++)
+        if (conv.len == ID_SIZE && !memcmp(s->world->rooms[i].id.b, conv.data, ID_SIZE))
+            return groups[i];
+    return user_name(s, peer);
+}
+
 static void session(const struct sim *s, const Im__Session *x)
 {
     if (x)
@@ -44,15 +53,27 @@ static void session(const struct sim *s, const Im__Session *x)
 
 static void inbound(const struct sim *s, struct slice v)
 {
-    static const char *const kinds[] = {[10] = "register", "lookup", "login", "end", "chat", "pull"};
+    static const char *const kinds[] = {[10] = "register", "lookup", "login",  "end",     "chat",  "pull",
+                                        "receipt",         "signal", "revoke", "profile", "prefs", "admin"};
     Im__Inbound *m = im__inbound__unpack(NULL, v.n, v.p);
     if (!m)
         return;
     add(" %s", kinds[m->body_case]);
     session(s, m->session);
     if (m->body_case == IM__INBOUND__BODY_CHAT)
-        add(" number %lu to %s", (unsigned long)m->chat->client_seq, user_name(s, m->chat->peer));
+        add(" kind %d number %lu to %s", m->chat->kind, (unsigned long)m->chat->client_seq,
+            user_name(s, m->chat->peer));
     im__inbound__free_unpacked(m, NULL);
+}
+
+static void group(const struct sim *s, const Im__OffGroup *g)
+{
+    for (size_t i = 0; i < g->users.len / ID_SIZE; i++) {
+        add(" %s", user_name(s, (ProtobufCBinaryData){ID_SIZE, g->users.data + i * ID_SIZE}));
+        for (size_t k = 0; k < g->n_served; k++)
+            for (size_t d = 0; g->served[k]->index == i && d < g->served[k]->n_devices; d++)
+                add("-%u", g->served[k]->devices[d]);
+    }
 }
 
 static void offline(const struct sim *s, struct slice v)
@@ -80,11 +101,16 @@ static void offline(const struct sim *s, struct slice v)
         add(" bounce");
         session(s, m->bounce->session);
         for (size_t i = 0; i < m->bounce->n_items; i++)
-            add(" [%lu]", (unsigned long)m->bounce->items[i]->seq);
+            add(" [%s%lu]", m->bounce->items[i]->payload.len ? "" : "*",
+                (unsigned long)m->bounce->items[i]->seq);
         break;
     case IM__OFFLINE_RECORD__BODY_PULL:
         add(" pull");
         session(s, m->pull->session);
+        break;
+    case IM__OFFLINE_RECORD__BODY_GROUP:
+        add(" group %lu%s for", (unsigned long)m->group->seq, m->group->left ? ", who left," : "");
+        group(s, m->group);
         break;
     default:
         break;
@@ -94,14 +120,15 @@ static void offline(const struct sim *s, struct slice v)
 
 static void deliver(const struct sim *s, struct slice v)
 {
-    static const char *const kinds[] = {"?", "message", "event", "reply", "lookup", "login", "kick"};
+    static const char *const kinds[] = {"?",     "message", "event",   "reply", "lookup",
+                                        "login", "kick",    "pointed", "signal"};
     Im__DeliverRecord *m = im__deliver_record__unpack(NULL, v.n, v.p);
     if (!m)
         return;
     add(" epoch %lu:", (unsigned long)m->epoch);
     for (size_t i = 0; i < m->n_items; i++) {
         const Im__DeliverItem *it = m->items[i];
-        add(" %s", kinds[it->kind % 7]);
+        add(" %s", kinds[it->kind % 9]);
         if (it->seq)
             add(" %lu", (unsigned long)it->seq);
         for (size_t k = 0; k < it->n_handles; k++) {
@@ -119,8 +146,8 @@ static void conversation(const struct sim *s, struct slice v)
     Im__ConvRecord *m = im__conv_record__unpack(NULL, v.n, v.p);
     if (!m)
         return;
-    add(" %s.%u to %s number %lu", user_name(s, m->user), m->device, user_name(s, m->peer),
-        (unsigned long)m->client_seq);
+    add(" %s.%u kind %d to %s number %lu", user_name(s, m->user), m->device, m->kind,
+        conv_name(s, m->conversation, m->peer), (unsigned long)m->client_seq);
     im__conv_record__free_unpacked(m, NULL);
 }
 
@@ -153,7 +180,9 @@ static void cursor(const struct sim *s, struct slice v)
     Im__CursorRecord *m = im__cursor_record__unpack(NULL, v.n, v.p);
     if (!m)
         return;
-    add(" %s.%u %lu-%lu", user_name(s, m->user), m->device, (unsigned long)m->from, (unsigned long)m->upto);
+    add(" %s.%u %s %lu-%lu", user_name(s, m->user), m->device,
+        conv_name(s, m->conversation, (ProtobufCBinaryData){0}), (unsigned long)m->from,
+        (unsigned long)m->upto);
     im__cursor_record__free_unpacked(m, NULL);
 }
 

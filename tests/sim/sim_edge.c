@@ -25,8 +25,9 @@ static void out_write(void *ctx, uint32_t conn, uint16_t type, uint32_t seq_id, 
     if (sim_gone(&e->actor) || !e->conns[conn])
         return;
     sim_link_down(e->conns[conn], type, seq_id, payload);
-    if (sim_of(e)->conf.plant == PLANT_EMPTY_QUEUE)
-        sim_plant_confirm(e->conns[conn], type, seq_id, payload);
+    enum sim_plant plant = sim_of(e)->conf.plant;
+    if (plant == PLANT_EMPTY_QUEUE || plant == PLANT_NEWS_EARLY)
+        sim_plant_confirm(e->conns[conn], type, seq_id, payload, plant == PLANT_NEWS_EARLY);
 }
 
 static void out_close(void *ctx, uint32_t conn, enum edge_cut why)
@@ -66,6 +67,8 @@ static bool out_produce(void *ctx, uint16_t topic, struct slice place, struct sl
         return true;
     if (!s->calm && s->conf.faults && sim_chance(s, 2))
         return false; /* the queue is full */
+    if (s->conf.plant == PLANT_BOUNCE_LOST && topic == T_OFFLINE)
+        value = sim_plant_no_pointers(s, value);
     sim_send(&e->producer, topic, sim_log_partition(s, topic, place), key, value, tag ? on_report : NULL, e,
              tag);
     sim_point(&e->actor, "edge:produced");

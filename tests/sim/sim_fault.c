@@ -32,6 +32,8 @@ const char *const sim_fault_names[SIM_FAULTS] = {
     [FAULT_TAKEOVER] = "device logs in twice",
     [FAULT_FLOOD] = "one send many times",
     [FAULT_FRESH] = "client forgot everything",
+    [FAULT_KILL_QUERY] = "query killed",
+    [FAULT_REVOKE] = "devices revoked",
 };
 
 static struct sim_proc *any_proc(struct sim *s, enum sim_kind k)
@@ -234,6 +236,8 @@ static bool bother_client(struct sim *s, enum sim_fault f)
     case FAULT_FRESH:
         sim_client_forget(c);
         return true;
+    case FAULT_REVOKE:
+        return sim_client_revoke(c);
     default:
         sim_client_flood(c);
         return false;
@@ -253,6 +257,9 @@ static bool happen(struct sim *s, enum sim_fault f)
         return kill_proc(s, PROC_PERSISTER);
     case FAULT_KILL_OFFLINE:
         return kill_proc(s, PROC_OFFLINE);
+    case FAULT_KILL_QUERY:
+        s->world->query.actor.kill(&s->world->query.actor);
+        return true;
     case FAULT_CRASH_POINT:
         return set_trap(s);
     case FAULT_PAUSE:
@@ -286,6 +293,7 @@ static bool happen(struct sim *s, enum sim_fault f)
     case FAULT_TAKEOVER:
     case FAULT_FLOOD:
     case FAULT_FRESH:
+    case FAULT_REVOKE:
         return bother_client(s, f);
     default:
         return false; /* those happen by themselves */

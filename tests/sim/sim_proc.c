@@ -21,7 +21,8 @@ static const char *const sent_points[SIM_KINDS] = {"router:sent", "fanout:sent",
                                                    "offline:sent"};
 static const char *const kind_names[SIM_KINDS] = {"router", "fanout", "persister", "offline"};
 
-static const struct router_settings router_settings = {.cache_bytes = 4096, .group_cap = 100};
+static const struct router_settings router_settings = {
+    .cache_bytes = 4096, .group_cap = 100, .receipt_cap = 3};
 static const struct fanout_settings fanout_settings = {.cache_bytes = 4096};
 static const struct persister_settings persister_settings = {.cache_bytes = 4096};
 
@@ -137,6 +138,8 @@ void sim_proc_start(struct sim_proc *p)
     sim_trace(p->actor.sim, "%s starts", p->actor.name);
     if (p->kind != PROC_PERSISTER)
         sim_view_open(&p->view, &p->actor, true, lease_changed, p);
+    if (p->kind == PROC_OFFLINE && presence_remember(p->view.presence, 4096))
+        abort();
     p->views = (struct fanout_views){.presence = p->view.presence,
                                      .lease = p->view.lease,
                                      .offline_parts = (int32_t)p->actor.sim->conf.parts};

@@ -5,6 +5,7 @@
 #include "common/im/secrets.h"
 #include "tests/sim/sim_check.h"
 #include "tests/sim/sim_fault.h"
+#include "tests/sim/sim_plant.h"
 #include "tests/sim/sim_world.h"
 
 static struct sim kept; /* its arena, heap and secrets are used again */
@@ -113,12 +114,14 @@ void sim_schedule(uint64_t seed, enum sim_plant plant, bool tracing, struct sim_
                       .now = SEC,
                       .tracing = tracing};
     sim_conf_of(&s->conf, seed, plant);
+    sim_plant_inside(plant);
     s->world = sim_alloc(s, sizeof *s->world);
     sim_log_init(s);
     sim_stores_init(s, &s->world->stores);
     sim_slots_init(s, s->world->slots);
     sim_procs_init(s);
     sim_edges_init(s);
+    sim_query_init(s);
     sim_clients_init(s);
     schedule(s);
     *out = (struct sim_result){.seed = seed, .events = s->n_events};

@@ -68,24 +68,28 @@ static void on_register(struct sim_client *c, struct sim_link *l, const Im__Regi
 static void welcome(struct sim_client *c, const Im__LoginRsp *r)
 {
     struct sim *s = c->sim;
-    if (c->device && c->device != r->device)
+    if (c->device && c->device != r->device && !c->dropped)
         sim_fail(s, "divergent", "%s was device %u and is now %u", c->name, c->device, r->device);
-    if (c->fresh)
+    bool renewed = c->device && c->device != r->device;
+    if (renewed)
+        sim_client_renew(c);
+    if (c->fresh || renewed)
         c->next_seq = r->client_seq_base;
     c->fresh = false;
-    if (!c->device) {
+    bool first = !c->device;
+    c->device = r->device;
+    if (first) {
         c->next_seq = r->client_seq_base;
-        c->device = r->device;
         c->since = s->now + (c->late ? 10 * SEC : 0);
     }
     snprintf(c->token, sizeof c->token, "%s", r->token);
     c->state = CLIENT_ON;
     c->delivery = c->confirmed = 0;
-    c->pulling = false;
+    c->pulling = c->filling = false;
     c->trouble_us = 0;
     c->heartbeat_us = c->heard_us = s->now;
     c->logged_in_again = c->final;
-    for (uint32_t i = 0; i <= SIM_USERS; i++)
+    for (uint32_t i = 0; i < SIM_TALKS; i++)
         c->talks[i].asked = 0;
     sim_trace(s, "%s is logged in at %s as device %u", c->name, c->link->edge->actor.name, c->device);
     sim_client_resend(c);
@@ -100,8 +104,10 @@ static void on_login(struct sim_client *c, struct sim_link *l, uint32_t seq_id, 
         return;
     }
     sim_trace(c->sim, "%s may not log in: %d", c->name, r->code);
-    if (r->code == IM__CODE__BAD_CREDENTIALS || r->code == IM__CODE__BAD_TOKEN ||
-        r->code == IM__CODE__SESSION_REVOKED)
+    if (c->by_token && c->revoked && (r->code == IM__CODE__BAD_TOKEN || r->code == IM__CODE__SESSION_REVOKED))
+        c->token[0] = 0; /* by its password, then */
+    else if (r->code == IM__CODE__BAD_CREDENTIALS || r->code == IM__CODE__BAD_TOKEN ||
+             r->code == IM__CODE__SESSION_REVOKED)
         sim_fail(c->sim, "lost", "%s was registered and is refused with code %d", c->name, r->code);
     sim_client_hang_up(c);
 }
@@ -112,14 +118,14 @@ static void confirm(void *ctx, uint64_t arg)
     struct sim_client *c = ctx;
     struct sim_link *l = c->link;
     Im__DeliveryAck ack = IM__DELIVERY_ACK__INIT;
-    Im__Cursor cursors[SIM_USERS + 1], *list[SIM_USERS + 1];
+    Im__Cursor cursors[SIM_TALKS], *list[SIM_TALKS];
     (void)arg;
     c->confirm_scheduled = false;
     if (c->state != CLIENT_ON || l->unread || (c->silent && !c->sim->calm))
         return;
     ack.upto = c->confirmed = c->delivery;
     ack.cursors = list;
-    for (uint32_t i = 0; i <= SIM_USERS; i++) {
+    for (uint32_t i = 0; i < SIM_TALKS; i++) {
         struct sim_talk *t = &c->talks[i];
         if (!t->dirty)
             continue;
@@ -155,18 +161,6 @@ static void on_number(struct sim_client *c, const struct sim_link *l, uint32_t n
     sim_client_confirm_soon(c);
 }
 
-static void on_chat(struct sim_client *c, const Im__ChatPush *p)
-{
-    struct id16 conv = codec_id(p->conversation);
-    struct sim_seen what = {.sender = codec_id(p->sender),
-                            .device = p->sender_device,
-                            .client_seq = p->client_seq,
-                            .text = sim_text_hash(p->text, strlen(p->text))};
-    sim_trace(c->sim, "%s is shown %lu: %s", c->name, (unsigned long)p->seq, p->text);
-    sim_client_shown(c, &conv, p->seq, &what);
-    sim_client_confirm_soon(c);
-}
-
 /* ---- outcomes ---- */
 static struct sim_msg *msg_of(struct sim_client *c, uint64_t client_seq)
 {
@@ -174,6 +168,22 @@ static struct sim_msg *msg_of(struct sim_client *c, uint64_t client_seq)
     while (m && m->client_seq != client_seq)
         m = m->next;
     return m;
+}
+
+static void on_refused(struct sim_client *c, struct sim_msg *m, const Im__MsgAck *a)
+{
+    if (m->seq || m->noted)
+        sim_fail(c->sim, "divergent", "%s: send %lu was done and is refused with code %d", c->name,
+                 (unsigned long)a->client_seq, a->code);
+    m->resolved = true;
+    if (a->code == IM__CODE__STALE)
+        m->stale = true;
+    else if (!sim_may_refuse(c, m, a->code))
+        sim_fail(c->sim, "refused", "%s: send %lu is refused with code %d", c->name,
+                 (unsigned long)a->client_seq, a->code);
+    else if (a->code !=
+             IM__CODE__SESSION_REVOKED) /* that is about the session: an earlier attempt may be in */
+        m->refused = true;
 }
 
 static void on_outcome(struct sim_client *c, const Im__MsgAck *a)
@@ -194,23 +204,27 @@ static void on_outcome(struct sim_client *c, const Im__MsgAck *a)
         return;
     }
     if (a->stage == IM__STAGE__STAGE_REFUSED) {
-        if (a->code == IM__CODE__STALE)
-            m->stale = true;
-        else
-            sim_fail(c->sim, "refused", "%s: send %lu is refused with code %d", c->name,
-                     (unsigned long)a->client_seq, a->code);
-        m->resolved = true;
+        on_refused(c, m, a);
         return;
     }
-    if (m->resolved && m->seq && m->seq != a->seq)
+    if (m->refused || (m->resolved && m->noted != (a->stage == IM__STAGE__NOTED) && !m->stale))
+        sim_fail(c->sim, m->refused ? "rejected-but-seen" : "divergent",
+                 "%s: send %lu had another outcome before", c->name, (unsigned long)m->client_seq);
+    if (m->seq && m->seq != a->seq)
         sim_fail(c->sim, "divergent", "%s: send %lu is at place %lu and at place %lu", c->name,
                  (unsigned long)m->client_seq, (unsigned long)m->seq, (unsigned long)a->seq);
+    if (a->stage == IM__STAGE__NOTED) {
+        m->resolved = m->noted = true;
+        return;
+    }
     m->resolved = true;
     m->seq = a->seq;
     struct sim_seen what = {.sender = c->sim->world->users[c->user].id,
                             .device = m->device,
                             .client_seq = m->client_seq,
-                            .text = sim_text_hash(m->text, strlen(m->text))};
+                            .text = sim_text_hash(m->text, strlen(m->text)),
+                            .kind = m->kind,
+                            .target = m->target};
     sim_client_shown(c, &m->conv, a->seq, &what);
 }
 
@@ -222,15 +236,16 @@ static void on_error(struct sim_client *c, uint32_t seq_id, const Im__Error *e)
             sim_client_hang_up(c);
         return;
     }
+    sim_client_past_failed(c, seq_id, e->code);
     if (seq_id < SEND_SEQ)
         return; /* a pull is repeated in its time */
     struct sim_msg *m = c->msgs;
     while (m && (m->forgotten || SEND_SEQ + (uint32_t)(m->client_seq & 0xfffff) != seq_id))
         m = m->next;
     if (m && e->code == IM__CODE__UNKNOWN_USER) {
-        if (m->peer != SIM_GHOST)
+        if (m->talk != SIM_GHOST)
             sim_fail(c->sim, "lost", "%s: %s is said not to exist", c->name,
-                     c->sim->world->users[m->peer].login);
+                     c->sim->world->users[m->talk].login);
         m->refused = m->attempts == 1 && !m->acked; /* an earlier attempt may have been taken on trust */
         m->resolved = true;
     } else if (m && !m->resolved) {
@@ -238,48 +253,17 @@ static void on_error(struct sim_client *c, uint32_t seq_id, const Im__Error *e)
     }
 }
 
-/* ---- pages ---- */
-void sim_client_pull(struct sim_client *c, uint32_t talk, uint64_t after)
-{
-    Im__PullOfflineReq r = IM__PULL_OFFLINE_REQ__INIT;
-    r.after = after;
-    r.limit = (uint32_t)sim_below(c->sim, 8);
-    if (talk != WHOLE_QUEUE)
-        r.conversation = codec_bytes(slice_id(&c->talks[talk].id));
-    c->pulling = true;
-    c->pull_talk = talk;
-    c->pull_after = after;
-    c->pull_us = c->sim->now;
-    c->pull_seq_id = ++c->next_seq_id;
-    sim_client_say(c, c->link, IM__FRAME_TYPE__PULL_OFFLINE_REQ, c->pull_seq_id, &r.base);
-}
-
-static void on_page(struct sim_client *c, const struct sim_link *l, uint32_t seq_id,
-                    const Im__PullOfflineRsp *r)
-{
-    for (size_t i = 0; i < r->n_cursors; i++) {
-        struct id16 conv = codec_id(r->cursors[i]->conversation);
-        sim_talk_cursor(c, &conv, r->cursors[i]->from, r->cursors[i]->upto);
-    }
-    for (size_t i = 0; i < r->n_items; i++)
-        on_chat(c, r->items[i]);
-    sim_trace(c->sim, "%s: a page of %zu%s%s", c->name, r->n_items, r->more ? ", more" : "",
-              r->rest_in_history ? ", rest in history" : "");
-    if (r->rest_in_history) {
-        c->rest_in_history = true;
-        sim_client_confirm_soon(c);
-    }
-    if (l != c->link || c->state != CLIENT_ON)
-        return;
-    if (seq_id && seq_id != c->pull_seq_id)
-        return;
-    uint32_t talk = seq_id ? c->pull_talk : WHOLE_QUEUE;
-    c->pulling = false;
-    if (r->more && !c->link->unread)
-        sim_client_pull(c, talk, r->next);
-}
-
 /* ---- frames ---- */
+static void on_news(struct sim_client *c, const Im__NewsPush *p)
+{
+    for (size_t i = 0; i < p->n_news; i++) {
+        struct id16 conv = codec_id(p->news[i]->conversation);
+        sim_trace(c->sim, "%s is told of news up to %lu", c->name, (unsigned long)p->news[i]->upto);
+        sim_talk_news(c, &conv, p->news[i]->upto);
+    }
+    sim_client_confirm_soon(c);
+}
+
 static void dispatch(struct sim_client *c, struct sim_link *l, const struct sim_frame *f, ProtobufCMessage *m)
 {
     switch (f->type) {
@@ -296,10 +280,22 @@ static void dispatch(struct sim_client *c, struct sim_link *l, const struct sim_
         break;
     case IM__FRAME_TYPE__CHAT_PUSH:
         on_number(c, l, f->seq_id);
-        on_chat(c, (Im__ChatPush *)m);
+        sim_client_event(c, (Im__ChatPush *)m, false);
+        break;
+    case IM__FRAME_TYPE__NEWS_PUSH:
+        on_number(c, l, f->seq_id);
+        on_news(c, (Im__NewsPush *)m);
+        break;
+    case IM__FRAME_TYPE__RECEIPT_PUSH:
+    case IM__FRAME_TYPE__NOTE_PUSH:
+        on_number(c, l, f->seq_id);
+        break;
+    case IM__FRAME_TYPE__HISTORY_RSP:
+        if (l == c->link)
+            sim_client_past(c, f->seq_id, (Im__HistoryRsp *)m);
         break;
     case IM__FRAME_TYPE__PULL_OFFLINE_RSP:
-        on_page(c, l, f->seq_id, (Im__PullOfflineRsp *)m);
+        sim_client_page(c, l, f->seq_id, (Im__PullOfflineRsp *)m);
         break;
     case IM__FRAME_TYPE__ERROR:
         if (l == c->link)

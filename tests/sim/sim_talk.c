@@ -13,15 +13,19 @@ uint32_t sim_text_hash(const char *p, size_t n)
 void sim_talks_init(struct sim_client *c)
 {
     struct sim_world *w = c->sim->world;
-    for (uint32_t i = 0; i <= SIM_USERS; i++) {
-        struct id16 peer = i == SIM_GHOST ? id_user("nobody") : w->users[i].id;
-        c->talks[i] = (struct sim_talk){.id = id_direct(w->users[c->user].id, peer)};
+    for (uint32_t i = 0; i < SIM_TALKS; i++) {
+        struct sim_talk *t = &c->talks[i];
+        t->room = sim_talk_is_room(i);
+        if (t->room) /* its id comes with it */
+            t->id = w->rooms[i - SIM_ROOM0].id;
+        else
+            t->id = id_direct(w->users[c->user].id, i == SIM_GHOST ? id_user("nobody") : w->users[i].id);
     }
 }
 
 static struct sim_talk *find(struct sim_client *c, const struct id16 *conv)
 {
-    for (uint32_t i = 0; i <= SIM_USERS; i++)
+    for (uint32_t i = 0; i < SIM_TALKS; i++)
         if (i != c->user && id_eq(c->talks[i].id, *conv))
             return &c->talks[i];
     return NULL;
@@ -29,7 +33,7 @@ static struct sim_talk *find(struct sim_client *c, const struct id16 *conv)
 
 void sim_talks_forget(struct sim_client *c)
 {
-    for (uint32_t i = 0; i <= SIM_USERS; i++) {
+    for (uint32_t i = 0; i < SIM_TALKS; i++) {
         struct sim_talk *t = &c->talks[i];
         if (t->cap > c->cap_before[i]) {
             struct sim_seen *v = sim_alloc(c->sim, t->cap * sizeof *v);
@@ -41,8 +45,19 @@ void sim_talks_forget(struct sim_client *c)
         for (uint64_t k = 0; k < t->cap; k++)
             if (t->seen[k].have)
                 c->before[i][k] = t->seen[k];
-        *t = (struct sim_talk){.id = t->id};
+        *t = (struct sim_talk){.id = t->id, .room = t->room};
     }
+}
+
+static void advance(struct sim_talk *t)
+{
+    uint64_t before = t->upto;
+    while (t->upto + 1 < t->cap && (t->seen[t->upto + 1].have || t->seen[t->upto + 1].nothing))
+        t->upto++;
+    if (t->upto == before)
+        return;
+    t->asked = 0;
+    t->dirty = true;
 }
 
 /* The server says what this device has had. */
@@ -53,7 +68,10 @@ void sim_talk_cursor(struct sim_client *c, const struct id16 *conv, uint64_t fro
         return;
     t->known = true;
     t->base = from;
-    t->upto = t->top = upto;
+    t->upto = upto;
+    if (upto > t->top)
+        t->top = upto;
+    advance(t);
 }
 
 /* Nobody gives a device its own sends back: after it forgot them, what is above them is taken without them. */
@@ -69,7 +87,9 @@ void sim_talk_give_up(struct sim_talk *t)
 
 bool sim_talk_hole(const struct sim_talk *t)
 {
-    return t->known && t->top > t->upto;
+    if (!t->room)
+        return t->known && t->top > t->upto;
+    return t->top > t->upto || t->news > t->upto;
 }
 
 static void grow(struct sim_client *c, struct sim_talk *t, uint64_t seq)
@@ -84,10 +104,51 @@ static void grow(struct sim_client *c, struct sim_talk *t, uint64_t seq)
     t->cap = cap;
 }
 
+void sim_talk_news(struct sim_client *c, const struct id16 *conv, uint64_t upto)
+{
+    struct sim_talk *t = find(c, conv);
+    if (!t || !t->room) {
+        sim_fail(c->sim, "leak", "%s is told of news of a conversation that is not its own", c->name);
+        return;
+    }
+    if (upto > t->news)
+        t->news = upto;
+    if (t->known && upto <= t->upto) /* it is here; the server does not know that */
+        t->dirty = true;
+}
+
+void sim_talk_begins(struct sim_talk *t)
+{
+    if (t->known)
+        return;
+    t->known = true;
+    t->base = 1;
+    advance(t);
+}
+
+void sim_talk_nothing(struct sim_client *c, struct sim_talk *t, uint64_t after, uint64_t upto)
+{
+    if (upto >= t->cap)
+        grow(c, t, upto);
+    for (uint64_t i = after + 1; i <= upto; i++)
+        t->seen[i].nothing = !t->seen[i].have;
+    advance(t);
+}
+
 static bool same(const struct sim_seen *a, const struct sim_seen *b)
 {
     return id_eq(a->sender, b->sender) && a->device == b->device && a->client_seq == b->client_seq &&
-           a->text == b->text;
+           a->kind == b->kind && a->target == b->target && (a->text == b->text || a->blank || b->blank);
+}
+
+static void shown_of_two(const struct sim_client *c, struct sim_talk *t, uint64_t seq)
+{
+    bool lower = !t->known || seq < t->base;
+    if (lower) { /* a device that was there from the beginning has a right to all of it */
+        t->base = c->late || c->forgot ? seq : 1;
+        t->upto = t->base - 1;
+    }
+    t->known = true;
 }
 
 /* A place is shown once; the same again is dropped, and its cursor told again: the server does not know that we have it. */
@@ -105,20 +166,16 @@ void sim_client_shown(struct sim_client *c, const struct id16 *conv, uint64_t se
     struct sim_seen *at = &t->seen[seq];
     if (at->have && !same(at, what))
         sim_fail(c->sim, "divergent", "%s was shown two messages at place %lu", c->name, (unsigned long)seq);
-    bool lower = !t->known || seq < t->base;
-    t->dirty = true;
-    *at = *what;
+    t->dirty |= !t->room || t->known;
+    if (!at->have || at->blank)
+        *at = *what;
     at->have = true;
-    if (lower) { /* a device that was there from the beginning has a right to all of it */
-        t->base = c->late || c->forgot ? seq : 1;
-        t->upto = t->base - 1;
-    }
-    t->known = true;
+    if (t->room)
+        c->sim->world->rooms[(t - c->talks) - SIM_ROOM0].made = true;
+    else
+        shown_of_two(c, t, seq);
     if (seq > t->top)
         t->top = seq;
-    uint64_t before = t->upto;
-    while (t->upto + 1 < t->cap && t->seen[t->upto + 1].have)
-        t->upto++;
-    if (t->upto != before)
-        t->asked = 0;
+    if (t->known)
+        advance(t);
 }

@@ -6,6 +6,7 @@
 #include "tests/sim/sim_edge.h"
 #include "tests/sim/sim_group.h"
 #include "tests/sim/sim_proc.h"
+#include "tests/sim/sim_query.h"
 #include "tests/sim/sim_slots.h"
 #include "tests/sim/sim_store.h"
 
@@ -17,6 +18,8 @@ struct sim_world {
     struct sim_slot slots[SIM_SLOTS];
     struct sim_edge edges[SIM_EDGES];
     struct sim_user users[SIM_USERS];
+    struct sim_room rooms[SIM_ROOMS];
+    struct sim_query query;
     struct sim_client clients[SIM_DEVICES];
     uint32_t n_clients;
 };
