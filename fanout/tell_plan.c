@@ -24,8 +24,8 @@ enum core_rc tell_plan(struct convcache *convs, const struct conv_event *ev, boo
     if (!past && outsider(c, ev))
         return CORE_OK;
     switch (ev->kind) {
-    case IM__CONV_KIND__CONV_GROUP_CREATE: /* a repeat: only the sender hears */
-        return CORE_OK;
+    case IM__CONV_KIND__CONV_GROUP_CREATE: /* there is a group: a repeat, of which only the sender hears, or the past */
+        return past ? convcache_plan_roster(convs, ev->conv, want) : CORE_OK;
     case IM__CONV_KIND__CONV_RECEIPT: /* who makes the group smaller in the same batch wants its roster too */
         return conv_count(c) > ev->settings.receipt_cap ? CORE_OK
                                                         : convcache_plan_roster(convs, ev->conv, want);
