@@ -177,7 +177,8 @@ struct call *call_new(struct session *se, const struct command *cmd, int argc, c
     for (int i = 0; i < argc; i++)
         c->argv[i + 1] = strdup(argv[i]);
     int at = options_read(se->chat ? NULL : se->run->s, &c->opt, cmd, argc + 1, c->argv, err, sizeof err);
-    bool fine = at >= 0 && args_read(cmd, se->chat, argc + 1 - at, c->argv + at, &c->args, err, sizeof err);
+    bool fine = at >= 0 && (c->opt.help ||
+                            args_read(cmd, se->chat, argc + 1 - at, c->argv + at, &c->args, err, sizeof err));
     if (fine)
         c->args.text += at;
     if (fine && !c->opt.help && !take_text(c, argc + 1, raw)) {
@@ -231,18 +232,29 @@ void call_do(struct call *c, struct parley_op *o, const char *said)
 static void answered(void *arg, const struct parley_answer *a)
 {
     struct call *c = arg;
-    bool new_pair = a->code == PARLEY_NOT_A_MEMBER && c->se->chat && !c->place.group;
-    if (new_pair && a->about == PARLEY_ASK_HISTORY) {
+    if (a->code == PARLEY_NOT_A_MEMBER && !c->place.has_id && *c->place.login) {
         call_say(c, "nothing was said yet");
-        call_end(c, EXIT_FINE);
+        call_end(c, c->se->chat ? EXIT_FINE : EXIT_NO);
     } else if (a->code)
         call_fail(c, a->code, a->detail);
     else
         c->got(c, a);
 }
 
+static void ask_now(struct call *c)
+{
+    call_ask(c, &c->wanted_q, true, c->wanted_got);
+}
+
 void call_ask(struct call *c, const struct parley_question *q, bool here, call_answer_fn *got)
 {
+    if (here && !c->place.has_id && !c->resolving &&
+        !c->se->chat) { /* by id, so that what this device did is waited for */
+        c->wanted_q = *q;
+        c->wanted_got = got;
+        resolve_id(c, ask_now);
+        return;
+    }
     c->q = *q;
     c->got = got;
     if (here && c->place.has_id)

@@ -60,6 +60,9 @@ struct call {
     void (*then)(struct call *); /* resolve.c: */
     char wanted[132];
     size_t hits;
+    bool resolving;
+    struct parley_question wanted_q; /* asked once the conversation's id is known */
+    call_answer_fn *wanted_got;
     int tries;
 };
 

@@ -34,7 +34,7 @@ static void print(struct session *se, const char *head, const char *text, bool d
     else if (*head)
         screen_print("", SCREEN_NONE, mark, text);
     else
-        screen_print("", SCREEN_DIM, data ? "" : text, data ? text : "");
+        screen_print(NULL, SCREEN_DIM, data ? "" : "* ", text);
 }
 
 static void open_place(struct session *se, const struct place *p)

@@ -11,7 +11,7 @@
 
 void chat_notice(const char *text)
 {
-    screen_print("", SCREEN_DIM, text, "");
+    screen_print(NULL, SCREEN_DIM, "* ", text);
 }
 
 bool chat_is_open(const struct chat *c, const uint8_t conv[PARLEY_ID])
@@ -110,9 +110,11 @@ void chat_sending(struct session *se, const struct place *p, int64_t id, const c
     show_column(to, sizeof to, label, -40);
     show_column(me, sizeof me, parley_login_name(c->run.p), -40);
     snprintf(head, sizeof head, "%s %s%s%s: ", when, me, screen_utf8() ? " → " : " to ", to);
-    show_clean(c->scratch, sizeof c->scratch, text, screen_is_terminal() ? "\n          " : "\\n");
+    show_clean(c->scratch, sizeof c->scratch, text, screen_is_terminal() ? "\n" : "\\n");
     snprintf(l->tick, sizeof l->tick, "%s", tick_of(l, NULL));
     mark_of(mark, sizeof mark, l->tick, 0);
+    if (p->has_id) /* what is typed next is told at once */
+        parley_typing(c->run.p, p->id, true);
     if (screen_is_terminal())
         l->place = screen_print(mark, SCREEN_DIM, head, c->scratch);
 }
@@ -203,7 +205,7 @@ static void print_event(struct chat *c, const struct parley_message *m, const st
 {
     char mark[48], head[600], when[16], label[420], place[120], number[32] = "";
     bool message = m->kind == PARLEY_MESSAGE, plain = !screen_is_terminal();
-    show_event(c->scratch, sizeof c->scratch, m, here && !plain ? "\n          " : plain ? "\\n" : " ");
+    show_event(c->scratch, sizeof c->scratch, m, here && !plain ? "\n" : plain ? "\\n" : " ");
     show_time(when, m->time_ms);
     mark_of(mark, sizeof mark, "", here ? m->seq : 0);
     if (plain)

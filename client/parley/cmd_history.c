@@ -57,7 +57,7 @@ static void put_item(struct call *c, const struct parley_item *m, const char *wh
         return;
     }
     snprintf(number, sizeof number, "#%" PRIu64, m->message.seq);
-    row_item(text, sizeof text, m, where, c->se->chat ? "\n          " : "\\n");
+    row_item(text, sizeof text, m, where, c->se->chat ? "\n" : "\\n");
     c->se->print(c->se, number, text, true);
 }
 
@@ -198,7 +198,7 @@ static void info_text(struct call *c, const struct parley_conversation *v)
         call_line(c, "  members  %u; you: %s%s", (unsigned)v->members, row_role(v->role),
                   v->dissolved ? "; dissolved" : "");
         call_line(c, "  settings %s", *flags ? flags : "none");
-        show_clean(text, sizeof text, v->notice, c->se->chat ? "\n           " : "\\n");
+        show_clean(text, sizeof text, v->notice, c->se->chat ? "\n" : "\\n");
         if (*text)
             call_line(c, "  notice   %s", text);
     } else if (!v->system) {

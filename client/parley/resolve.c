@@ -22,6 +22,7 @@ static void on_info(struct call *c, const struct parley_answer *a)
 void resolve_id(struct call *c, void (*then)(struct call *))
 {
     c->then = then;
+    c->resolving = true; /* not to begin again by what it asks */
     if (c->place.has_id)
         then(c);
     else

@@ -264,21 +264,21 @@ static void put_mark(const char *mark, enum screen_colour c)
 
 long screen_print(const char *mark, enum screen_colour c, const char *head, const char *text)
 {
+    static char wrapped[4 * LINE_MAX_BYTES];
     long place = scr.row;
-    int w = SCREEN_MARK + show_width(head), rows = 0;
+    int begin = mark ? SCREEN_MARK : 0, rows = 1;
     hide();
-    if (scr.terminal)
+    if (scr.terminal && mark)
         put_mark(mark, c);
-    printf("%s%s%s%s\n", code_of(c), head, scr.colour && c ? "\033[0m" : "", text);
-    for (const char *at = text;; at++) { /* each piece between line breaks wraps by itself */
-        size_t n = strcspn(at, "\n");
-        w += width(at, n);
-        rows += w ? (w + scr.cols - 1) / scr.cols : 1;
-        w = 0;
-        at += n;
-        if (!*at)
-            break;
+    if (scr.terminal) { /* a row is kept free of the last column: there terminals differ */
+        int w = begin + show_width(head), cols = scr.cols - 1;
+        rows += cols > 0 ? w / scr.cols : 0;
+        show_wrap(wrapped, sizeof wrapped, text, w, mark ? SCREEN_MARK : 2, cols > 40 ? cols : 40);
+        text = wrapped;
     }
+    printf("%s%s%s%s\n", code_of(c), head, scr.colour && c ? "\033[0m" : "", text);
+    for (; *text; text++)
+        rows += *text == '\n';
     scr.row += rows;
     show();
     return place;

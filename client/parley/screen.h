@@ -26,7 +26,7 @@ void screen_input(void); /* calls `line` */
 void screen_resize(void);
 
 void screen_prompt(const char *);
-/* mark: up to SCREEN_MARK columns, "" for none. `head` is coloured, `text` is not. Returns the line's place. */
+/* mark: up to SCREEN_MARK columns, "" for an empty one, NULL: the line begins at the left. Long text is wrapped. `head` is coloured, `text` is not. Returns the line's place. */
 long screen_print(const char *mark, enum screen_colour, const char *head, const char *text);
 void screen_mark(long place, const char *mark, enum screen_colour); /* if it is still there */
 

@@ -97,6 +97,59 @@ void show_column(char *out, size_t size, const char *text, int cols)
     out[used] = '\0';
 }
 
+/* Bytes of the next word and the blanks before it; *w: columns of both. */
+static size_t next_word(const char *s, int *blanks, int *w)
+{
+    size_t n = strspn(s, " "), end;
+    int one;
+    *blanks = (int)n;
+    *w = (int)n;
+    for (end = n; s[end] && s[end] != ' ' && s[end] != '\n'; *w += one)
+        end += next_char(s + end, strlen(s + end), &one);
+    return end;
+}
+
+static size_t break_line(char *out, size_t size, int indent)
+{
+    int n = snprintf(out, size, "\n%*s", indent, "");
+    return n > 0 && (size_t)n < size ? (size_t)n : 0;
+}
+
+void show_wrap(char *out, size_t size, const char *text, int at, int indent, int cols)
+{
+    size_t used = 0;
+    int blanks, w, one;
+    *out = '\0';
+    while (*text && used + 8 < size) {
+        if (*text == '\n') {
+            used += break_line(out + used, size - used, indent);
+            at = indent;
+            text++;
+            continue;
+        }
+        size_t n = next_word(text, &blanks, &w);
+        if (at + w > cols && at > indent && w - blanks <= cols - indent) { /* the whole word goes down */
+            used += break_line(out + used, size - used, indent);
+            at = indent;
+            text += blanks;
+            n -= (size_t)blanks;
+        }
+        for (size_t i = 0; i < n && used + 8 < size;) {
+            size_t len = next_char(text + i, n - i, &one);
+            if (at + one > cols) {
+                used += break_line(out + used, size - used, indent);
+                at = indent;
+            }
+            memcpy(out + used, text + i, len);
+            used += len;
+            at += one;
+            i += len;
+        }
+        text += n;
+        out[used] = '\0';
+    }
+}
+
 void show_time(char out[16], int64_t time_ms)
 {
     time_t t = (time_t)(time_ms / 1000), now = time(NULL);

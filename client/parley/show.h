@@ -14,6 +14,10 @@ int show_width(const char *text); /* columns; what is no character counts one */
 /* Clean, and exactly `cols` columns: cut with "…", or filled with blanks. cols < 0: cut to -cols, not filled. */
 void show_column(char *out, size_t size, const char *text, int cols);
 
+/* Breaks clean text into lines of `cols` columns, between words where it can. The first begins at column `at`, later
+ * ones after `indent` blanks. */
+void show_wrap(char *out, size_t size, const char *text, int at, int indent, int cols);
+
 void show_time(char out[16], int64_t time_ms); /* "14:03", with the day when it is not today */
 void show_iso(char out[32], int64_t time_ms);  /* "2026-01-02T03:04:05.678Z" */
 

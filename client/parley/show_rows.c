@@ -43,7 +43,7 @@ void row_conversation(char out[ROW], const struct parley_conversation *c)
     } else if (*c->remark) {
         snprintf(text, sizeof text, "%.200s", c->remark);
     }
-    show_column(last, sizeof last, text, -33);
+    show_column(last, sizeof last, text, -32);
     snprintf(out, ROW, "%s %8s %-12s %s%s%s", name, unread, when, c->pinned ? "^" : "", c->muted ? "~" : "",
              last);
 }
@@ -151,7 +151,7 @@ void row_member(char out[ROW], const struct parley_member *m)
 {
     char login[200], name[200], until[16] = "";
     show_column(login, sizeof login, m->person.login, 24);
-    show_column(name, sizeof name, m->name, -24);
+    show_column(name, sizeof name, m->name, -16);
     if (m->muted_until_ms > 0)
         show_time(until, m->muted_until_ms);
     snprintf(out, ROW, "%s %-7s %-7s %s%s%s", login, row_role(m->role), m->online ? "online" : "", name,
@@ -171,7 +171,7 @@ void row_applicant(char out[ROW], const struct parley_applicant *m)
     char login[200], text[400], when[16];
     show_time(when, m->time_ms);
     show_column(login, sizeof login, m->person.login, 24);
-    show_column(text, sizeof text, m->text, -42);
+    show_column(text, sizeof text, m->text, -40);
     snprintf(out, ROW, "%s %-12s %s", login, when, text);
 }
 
@@ -187,7 +187,7 @@ void row_user(char out[ROW], const struct parley_user *m)
     char login[200], name[200], remark[200], seen[40];
     show_column(login, sizeof login, m->person.login, 22);
     show_column(name, sizeof name, m->name, 18);
-    show_column(remark, sizeof remark, m->remark, -10);
+    show_column(remark, sizeof remark, m->blocked ? "" : m->remark, -9);
     seen_text(seen, m->online, m->last_seen_ms);
     snprintf(out, ROW, "%s %s %-18s %-8s %s%s", login, name, seen, friend_of(m->friend_state),
              m->blocked ? "blocked " : "", remark);
@@ -208,7 +208,7 @@ void row_contact(char out[ROW], const struct parley_contact *m)
     if (!*m->text || m->user.friend_state == PARLEY_FRIEND)
         return;
     size_t used = strlen(out);
-    show_column(text, sizeof text, m->text, -74);
+    show_column(text, sizeof text, m->text, -72);
     snprintf(out + used, ROW - used, "\n    \"%s\"", text);
 }
 
@@ -227,8 +227,8 @@ void row_device(char out[ROW], const struct parley_device *m)
 {
     char id[200], kind[100], when[16];
     show_time(when, m->added_ms);
-    show_column(id, sizeof id, m->device_id, 32);
-    show_column(kind, sizeof kind, m->device_class, 10);
+    show_column(id, sizeof id, m->device_id, 30);
+    show_column(kind, sizeof kind, m->device_class, 9);
     snprintf(out, ROW, "%-4u %s %s %-12s %s%s", m->device, kind, id, when, m->online ? "online" : "",
              m->current ? " (this)" : "");
 }

@@ -1,4 +1,4 @@
-/* show_rows.h: one row of an answer, as a line of at most 80 columns (messages may be longer) and as JSON. Lines are
+/* show_rows.h: one row of an answer, as a line of at most 79 columns (messages may be longer) and as JSON. Lines are
  * clean. */
 #ifndef PARLEY_TERMINAL_SHOW_ROWS_H
 #define PARLEY_TERMINAL_SHOW_ROWS_H
