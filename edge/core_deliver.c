@@ -201,12 +201,14 @@ static void on_kick(struct edge_core *e, struct econn *c, const Im__DeliverItem 
     edge_close(e, c, EDGE_CUT_KICKED);
 }
 
-/* Is the item for whoever is on this connection now? An answered look-up names the account that was looked for. */
+/* Is the item for whoever is on this connection now? An answered look-up names the account that was looked for, a
+ * registration the new one. */
 static bool meant_for(const struct econn *c, const Im__DeliverItem *it, size_t i)
 {
     if (c->state == C_CLOSING)
         return false;
-    if (c->state != C_SESSION || it->kind == IM__ITEM_KIND__ITEM_LOOKUP || !detailed(it))
+    if (c->state != C_SESSION || it->kind == IM__ITEM_KIND__ITEM_LOOKUP ||
+        it->frame_type == IM__FRAME_TYPE__REGISTER_RSP || !detailed(it))
         return true;
     struct id16 user = user_at(it, i);
     return id_is_zero(user) || id_eq(user, c->user);
