@@ -18,6 +18,11 @@
         "x.seq", "m.visible") " AND NOT EXISTS (SELECT 1 FROM messages y "                                  \
                               "WHERE y.conv = m.conv AND y.target = x.seq AND y.kind = 3)"
 
+/* Who left a group is shown what it was called then: what was done since is not for them. */
+#define AS_IT_WAS(conv, visible, kinds)                                            \
+    "(SELECT x.text FROM messages x WHERE x.conv = " conv " AND x.kind IN (" kinds \
+    ") AND x.seq < upper(" visible ") ORDER BY x.seq DESC LIMIT 1)"
+
 #define MINE_COLUMNS                                                                                         \
     "m.conv, m.part, m.peer, m.peer_login, m.login, m.role, m.visible, m.muted_until_ms, m.read, m.friend, " \
     "m.blocked"
@@ -27,30 +32,39 @@
 
 /* What is known of the rows of `page`: conversation, counters, then the last message. */
 #define INFO                                                                                                 \
-    "SELECT m.conv, m.type, m.name, m.peer, m.peer_login, pa.display_name, "                                 \
-    "(SELECT x.seq FROM messages x WHERE x.conv = m.conv ORDER BY x.seq DESC LIMIT 1), lower(m.visible), "   \
-    "upper(m.visible), (SELECT count(*) FROM (" UNREAD_ROWS " LIMIT " UNREAD                                 \
-    ") n), m.read, o.read, o.delivered, "                                                                    \
-    "m.pinned, m.muted, m.remark, m.role, m.flags, m.members, m.muted_until_ms, m.friend, m.blocked, "       \
-    "m.created_ms, "                                                                                         \
-    "m.dissolved_ms, m.owner, m.login, m.at, m.part, " EVENT_COLUMNS(                                        \
-        "l") ", l.edited, l.recalled, l.pinned FROM page m "                                                 \
-             "LEFT JOIN accounts pa ON pa.user_id = m.peer "                                                 \
-             "LEFT JOIN memberships o ON o.user_id = m.peer AND o.conv = m.conv "                            \
-             "LEFT JOIN LATERAL (SELECT p.seq, p.sender, u.login, p.device, p.client_seq, p.msg_id, "        \
-             "p.time_ms, "                                                                                   \
-             "left(CASE WHEN r.yes THEN NULL WHEN e.seq IS NULL THEN p.text ELSE e.text END, " PREVIEW       \
-             ") AS text, "                                                                                   \
-             "CASE WHEN r.yes THEN NULL WHEN e.seq IS NULL THEN p.content_type ELSE e.content_type END AS "  \
-             "content_type, "                                                                                \
-             "NULL::bytea AS data, p.kind, p.target, p.reply_to, NULL::bytea AS users, NULL::text[] AS "     \
-             "logins, p.role, p.flags, "                                                                     \
-             "p.until_ms, e.seq IS NOT NULL AS edited, coalesce(r.yes, false) AS recalled, coalesce(n.yes, " \
-             "false) AS pinned "                                                                             \
-             "FROM (SELECT x.* FROM messages x WHERE x.conv = m.conv AND x.seq = m.last_seq) p " SQL_RECALL( \
-                 "m.conv", "p.seq") SQL_EDIT("m.conv", "p.seq", "m.visible")                                 \
-                 SQL_PINNED("m.conv", "p.seq",                                                               \
-                            "m.visible") "LEFT JOIN accounts u ON u.user_id = p.sender) l ON true "
+    "SELECT m.conv, m.type, CASE WHEN m.type = 2 AND m.role = 0 THEN " AS_IT_WAS(                            \
+        "m.conv", "m.visible",                                                                               \
+        "20, 29") " ELSE m.name END, m.peer, m.peer_login, pa.display_name, "                                \
+                  "(SELECT x.seq FROM messages x WHERE x.conv = m.conv ORDER BY x.seq DESC LIMIT 1), "       \
+                  "lower(m.visible), "                                                                       \
+                  "upper(m.visible), (SELECT count(*) FROM (" UNREAD_ROWS " LIMIT " UNREAD                   \
+                  ") n), m.read, o.read, o.delivered, "                                                      \
+                  "m.pinned, m.muted, m.remark, m.role, m.flags, m.members, m.muted_until_ms, m.friend, "    \
+                  "m.blocked, "                                                                              \
+                  "m.created_ms, "                                                                           \
+                  "m.dissolved_ms, m.owner, m.login, m.at, m.part, " EVENT_COLUMNS(                          \
+                      "l") ", l.edited, l.recalled, l.pinned FROM page m "                                   \
+                           "LEFT JOIN accounts pa ON pa.user_id = m.peer "                                   \
+                           "LEFT JOIN memberships o ON o.user_id = m.peer AND o.conv = m.conv "              \
+                           "LEFT JOIN LATERAL (SELECT p.seq, p.sender, u.login, p.device, p.client_seq, "    \
+                           "p.msg_id, "                                                                      \
+                           "p.time_ms, "                                                                     \
+                           "left(CASE WHEN r.yes THEN NULL WHEN e.seq IS NULL THEN p.text ELSE e.text "      \
+                           "END, " PREVIEW ") AS text, "                                                     \
+                           "CASE WHEN r.yes THEN NULL WHEN e.seq IS NULL THEN p.content_type ELSE "          \
+                           "e.content_type END AS "                                                          \
+                           "content_type, "                                                                  \
+                           "NULL::bytea AS data, p.kind, p.target, p.reply_to, NULL::bytea AS users, "       \
+                           "NULL::text[] AS "                                                                \
+                           "logins, p.role, p.flags, "                                                       \
+                           "p.until_ms, e.seq IS NOT NULL AS edited, coalesce(r.yes, false) AS recalled, "   \
+                           "coalesce(n.yes, "                                                                \
+                           "false) AS pinned "                                                               \
+                           "FROM (SELECT x.* FROM messages x WHERE x.conv = m.conv AND x.seq = m.last_seq) " \
+                           "p " SQL_RECALL("m.conv", "p.seq") SQL_EDIT("m.conv", "p.seq", "m.visible")       \
+                               SQL_PINNED(                                                                   \
+                                   "m.conv", "p.seq",                                                        \
+                                   "m.visible") "LEFT JOIN accounts u ON u.user_id = p.sender) l ON true "
 enum {
     I_CONV,
     I_TYPE,
@@ -121,8 +135,10 @@ static const struct db_stmt info_stmt = {
         "c.conv = $2::bytea AND c.type = 3), "
         "page AS MATERIALIZED (SELECT " PAGE_COLUMNS " FROM mine m JOIN conversations c ON c.conv = m.conv "
         "LEFT JOIN prefs p ON p.user_id = $1::bytea AND p.conv = m.conv " LAST ") "
-        "SELECT i.*, (SELECT c.notice FROM conversations c WHERE c.conv = $2::bytea), " SQL_POSITION(
-            "(SELECT part FROM page)") " FROM (" INFO ") i",
+        "SELECT i.*, (SELECT CASE WHEN c.type = 2 AND p.role = 0 THEN " AS_IT_WAS(
+            "p.conv", "p.visible", "30") " ELSE c.notice END FROM page p JOIN conversations c ON c.conv = "
+                                         "p.conv), " SQL_POSITION("(SELECT part FROM page)") " FROM (" INFO
+                                                                                             ") i",
     .n_params = 2};
 
 /* The last word on each message that was ever pinned. $1 user, $2 conversation */
@@ -153,9 +169,11 @@ static void two_of_us(Im__ConvInfo *i, struct row r)
 static void a_group(Im__ConvInfo *i, struct row r)
 {
     i->name = row_text(r, I_NAME);
+    i->role = (Im__Role)row_i64(r, I_ROLE);
+    if (!i->role)
+        return;
     i->flags = (uint32_t)row_i64(r, I_FLAGS);
     i->members = (uint32_t)row_i64(r, I_MEMBERS);
-    i->role = (Im__Role)row_i64(r, I_ROLE);
     i->muted_until_ms = row_i64(r, I_MUTED_UNTIL);
     i->owner = row_bytes(r, I_OWNER);
     i->dissolved = row_i64(r, I_DISSOLVED) != 0;

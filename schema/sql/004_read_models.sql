@@ -15,6 +15,8 @@ ALTER TABLE messages
 -- By kind before seq: the last edit, any recall, the last reactions are one probe each.
 CREATE INDEX messages_target ON messages (conv, target, kind, seq) WHERE target IS NOT NULL;
 CREATE INDEX messages_pins   ON messages (conv, target, seq) WHERE kind IN (5, 6);
+-- What a group was called and what its notice was when somebody left it.
+CREATE INDEX messages_names  ON messages (conv, seq) WHERE kind IN (20, 29, 30);
 
 CREATE TABLE conversations (
     conv         bytea    PRIMARY KEY,
