@@ -38,7 +38,7 @@ say = $(if $(V),@:,@printf '  %-7s %s\n' $(1) '$(2)')
 
 # ---- what must be installed; asked once, at the start, so that the message comes before any compiler error ----
 PKGS := rdkafka libpq hiredis jansson cmocka libsodium libmicrohttpd openssl libedit libxxhash libcurl libprotobuf-c
-NO_PKGS_GOALS := help deps deps-dev clean distclean format format-check lint test demo bench
+NO_PKGS_GOALS := help deps deps-dev clean distclean format format-check lint test demo bench bench-history-100m
 ifneq ($(filter-out $(NO_PKGS_GOALS),$(or $(MAKECMDGOALS),all)),)
   PKG_FLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null || echo missing)
   HAVE_REST := $(shell command -v $(PROTOC) >/dev/null && command -v $(PROTOC_C) >/dev/null && \
@@ -128,7 +128,7 @@ CORE_LIBS := $(IM_LIB) $(BASE_LIB)
 TEST_LIBS := $(TERMINAL_LIB) $(SUPPORT_LIB) $(PROC_LIB) $(CLIENT_LIB) $(CORE_LIBS)
 
 # ---- targets ----
-.PHONY: all help docs deps deps-dev lint format format-check tidy test check unit integration sim bench demo fuzz fuzz-smoke \
+.PHONY: all help docs deps deps-dev lint format format-check tidy test check unit integration sim bench bench-history-100m demo fuzz fuzz-smoke \
         coverage install clean tests programs
 all: programs tests lint ## build everything, warnings as errors, with the layer and proto checks
 programs: $(PROGRAMS) $(if $(CLIENT_SRC),$(O)/libparley.a $(O)/libparley.so) $(if $(PROTOS),$(O)/parley.desc)
@@ -136,21 +136,22 @@ tests: $(UNIT) $(INTEGRATION) $(SIM) $(FUZZERS) $(BASE_LIB) $(IM_LIB) $(PROC_LIB
 
 help: ## this list
 	@sed -n 's/^# \?//; 1,/help. lists/p' Makefile; echo
-	@awk -F ':.*## ' '/^[a-z_.-]+:.*## / { printf "  %-22s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9_.-]+:.*## / { printf "  %-22s %s\n", $$1, $$2 }' Makefile
 
 # ---- compiling ----
-$(O)/obj/%.o: %.c $(O)/flags | $(GEN_H)
+# Generated headers are system headers to the compiler, which names none of those: all depend on all of them.
+$(O)/obj/%.o: %.c $(O)/flags $(GEN_H)
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(OUR_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 $(call objs,$(CLIENT_SRC)): OUR_CFLAGS += -fvisibility=default
 # For the simulator again: with defects to be switched on, and with few enough recipients named that small groups have more.
-$(O)/sim/%.o: %.c $(O)/flags | $(GEN_H)
+$(O)/sim/%.o: %.c $(O)/flags $(GEN_H)
 	@mkdir -p $(@D)
 	$(call say,CC,$< (sim))
 	$(Q)$(CC) $(OUR_CFLAGS) -DPARLEY_CRASH_POINTS=1 -DCODEC_DETAILED_MAX=2 $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(O)/obj/gen/%.o: $(O)/gen/%.c $(O)/flags | $(GEN_H)
+$(O)/obj/gen/%.o: $(O)/gen/%.c $(O)/flags $(GEN_H)
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
@@ -274,6 +275,8 @@ docs: all ## the pages that are made from the source: error codes, settings
 	tools/make-configuration $(O)/bin
 bench: ## the benchmark: private servers, the pipeline, floors measured in the same run
 	@+$(PYTHON_FIRST) PARLEY_BUILD='$(O)' PARLEY_MAKE='$(MAKE)' tools/bench
+bench-history-100m: ## row 11 of the benchmark with 100 million rows of history as well; needs 40 GB
+	@+$(PYTHON_FIRST) PARLEY_BUILD='$(O)' PARLEY_MAKE='$(MAKE)' tools/bench --rows 11 --history-rows 100000000
 demo: ## install what is missing, build, start everything and let two demo users talk; Ctrl-C stops it
 	@+$(PYTHON_FIRST) PARLEY_BUILD='$(O)' PARLEY_MAKE='$(MAKE)' tools/demo
 deps: ## install the packages and Kafka jars that are missing

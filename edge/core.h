@@ -137,7 +137,7 @@ struct edge_stats {
     uint32_t connections, sessions, unconfirmed, in_flight, outbox;
     uint64_t accepted, frames[128], errors, acks, pushes, late, bounced, cuts[EDGE_CUTS];
     uint64_t lookups, logins, login_failures, registers, cursors, bad_records;
-    uint64_t queries, signals, signals_dropped, nameless; /* nameless: late, and nobody knows whose */
+    uint64_t queries, signals, signals_dropped, nameless; /* nameless: late, and not known whose */
 };
 const struct edge_stats *edge_core_stats(const struct edge_core *);
 

@@ -47,22 +47,44 @@ static bool recall(const struct arrival *a, const Im__DeliverItem *it, size_t i,
     return true;
 }
 
-static void late(const struct arrival *a, const Im__DeliverItem *it, size_t i)
+/* Of whoever had these connections, which is not known here: the offline worker sees all sessions. */
+static void hand_on(const struct arrival *a, const Im__DeliverItem *it, uint32_t *handles, size_t n)
+{
+    struct edge_core *e = a->e;
+    Im__OfflineRecord m = IM__OFFLINE_RECORD__INIT;
+    Im__OffGroup g = IM__OFF_GROUP__INIT;
+    g.conversation = it->conversation;
+    g.seq = it->seq;
+    g.slot = e->slot;
+    g.epoch = a->epoch;
+    g.n_handles = n;
+    g.handles = handles;
+    m.version = CODEC_VERSION;
+    m.trace = it->trace;
+    m.body_case = IM__OFFLINE_RECORD__BODY_GROUP;
+    m.group = &g;
+    struct id16 conv = codec_id(it->conversation);
+    offsets_hold(e->offsets, a->t); /* goes with the record */
+    edge_outbox(e, T_OFFLINE, conv, slice_id(&conv), &m.base, &a->t, 1);
+    e->stats.nameless += n;
+}
+
+/* False: it should be handed back, and nobody here knows whose it was. */
+static bool late(const struct arrival *a, const Im__DeliverItem *it, size_t i)
 {
     struct edge_core *e = a->e;
     struct session s;
     e->stats.late++;
     if (!ditem_owed(it->kind))
-        return;
-    if (!recall(a, it, i, &s)) { /* nobody knows whose it was; history has it */
-        e->stats.nameless++;
-        return;
-    }
+        return true;
+    if (!recall(a, it, i, &s))
+        return false;
     bool pointed = it->kind == IM__ITEM_KIND__ITEM_POINTED;
     struct edge_bounce *b = edge_bounce_begin(e, &s);
     edge_bounce_add(e, b, a->t, codec_id(it->conversation), it->seq,
                     pointed ? slice_of(NULL, 0) : codec_slice(it->payload));
     edge_bounce_end(e, b);
+    return true;
 }
 
 /* False: at its caps, and cut. */
@@ -122,15 +144,23 @@ static void push(const struct arrival *a, const Im__DeliverItem *it)
     to_fn *to = it->kind == IM__ITEM_KIND__ITEM_SIGNAL ? signal_to : push_to;
     struct buf *item =
         edge_must(ditem_new(it->kind, codec_id(it->conversation), it->seq, codec_slice(it->payload)));
+    uint32_t *unknown = NULL;
+    size_t n_unknown = 0;
     if (it->all && a->ours)
         edge_conn_each(e, to_session, &(struct all){a, it, to, item});
     for (size_t i = 0; i < it->n_handles; i++) {
         struct econn *c = a->ours ? edge_by_handle(e, it->handles[i]) : NULL;
         bool mine = c && c->state == C_SESSION &&
                     (!known || (id_eq(user_at(it, i), c->user) && it->logins[i] == c->login_offset));
-        if (!mine || !to(a, it, c, item)) /* one at its caps goes the way of what it did not confirm */
-            late(a, it, i);
+        if ((mine && to(a, it, c, item)) ||
+            late(a, it, i)) /* at its caps: the way of what it did not confirm */
+            continue;
+        if (!unknown)
+            unknown = edge_must(arena_alloc(e->arena, it->n_handles * sizeof *unknown));
+        unknown[n_unknown++] = it->handles[i];
     }
+    if (n_unknown)
+        hand_on(a, it, unknown, n_unknown);
     buf_unref(item);
 }
 

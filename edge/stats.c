@@ -28,8 +28,9 @@ METRIC_COUNTER(logins, "parley_edge_logins_total", "Logins.", "result");
 METRIC_COUNTER(registers, "parley_edge_registers_total", "Registrations asked for.");
 METRIC_COUNTER(cursors, "parley_edge_cursors_total", "Cursors written.");
 METRIC_COUNTER(bad, "parley_edge_bad_records_total", "Delivery records or items that could not be used.");
-METRIC_COUNTER(nameless, "parley_edge_nameless_total",
-               "Late messages for many of which nobody knows any more whose they were; they are in history.");
+METRIC_COUNTER(
+    nameless, "parley_edge_nameless_total",
+    "Late messages for many, handed to the offline workers because it is not known here whose they were.");
 METRIC_COUNTER(queries, "parley_edge_queries_total", "Questions passed on to the query process.");
 METRIC_COUNTER(signals, "parley_edge_signals_total", "Typing and the like, by what became of it.", "result");
 METRIC_COUNTER(bytes_in, "parley_edge_bytes_in_total", "Bytes from clients.");

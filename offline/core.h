@@ -11,7 +11,8 @@
  * Events of groups are in history and not queued: the user is marked (marks.h) until the cursors of all devices
  * cover what was missed. A record of an event names everybody who was away; of those who are marked already nothing
  * is written, so that a message to thousands costs one small row. Who has a session is told at once (NEWS_PUSH), a
- * device that comes back with its pages (`news`).
+ * device that comes back with its pages (`news`). What an edge hands on for connections that it cannot name is looked
+ * up in the presence view and written again to im.offline, by users and to their partitions.
  *
  * Rows: user, queue header, index segments of 64 entries, items, cursors in 16 buckets per device, heads of
  * conversations, marks of a user (queue.h, cursors.h, users.h, head.h, marks.h). Memory: rows and items least
@@ -31,10 +32,14 @@ enum {
     OFFLINE_NEWS, /* which conversations a user missed events of */
 };
 
+struct presence;
 struct offline_settings {
     int64_t cap_items, cap_bytes;   /* of one device's queue */
     int64_t page_items, page_bytes; /* of one PULL_OFFLINE_RSP */
     int64_t cache_bytes;            /* rows in memory, per partition; a quarter more for items */
+    /* Not configured: for events that come back without names. NULL: nobody is known. */
+    const struct presence *presence;
+    int32_t parts; /* of im.offline */
 };
 
 extern const struct core_ops offline_core;

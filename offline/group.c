@@ -190,6 +190,8 @@ enum core_rc mark_bounced(struct offline *o, struct user *u, struct queue *q, co
 enum core_rc off_group(struct offline *o, const struct offrec *r, struct fx *fx)
 {
     const Im__OffGroup *b = r->m->group;
+    if (b->n_handles)
+        return off_nameless(o, r, fx);
     struct missed e = {codec_id(b->conversation), b->seq, offrec_at(r), b->left, r->trace};
     const struct head *h = head_at(o, &e);
     size_t n = b->users.len / ID_SIZE, told = 0, k = 0;

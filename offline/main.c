@@ -2,7 +2,7 @@
  *
  * reads    im.offline and im.cursor (group parley-offline); im.lease and im.presence as views; slots without an edge
  *          (their groups); at a recovery im.user
- * writes   im.deliver.<slot>, im.dlq; as minder im.lease (EXPIRE), im.offline (bounces), im.presence (tombstones)
+ * writes   im.deliver.<slot>, im.dlq; im.offline, when it finds out whom something was for; as minder im.lease (EXPIRE), im.offline (bounces), im.presence (tombstones)
  * keeps    queues and cursors per device in Redis; makes them again from im.offline, im.cursor and im.user
  * commits  when its output is acked and the rows are in Redis; a minded slot below what was handed back */
 #include "common/im/worker.h"
@@ -18,14 +18,18 @@ struct process {
     struct worker_conf conf;
     struct minder *minder;
     const struct offline_process_settings *settings;
+    struct offline_settings core; /* and what its cores look at */
 };
 
 static const uint16_t inputs[] = {T_OFFLINE, T_CURSOR};
+static const uint16_t outputs[] = {T_OFFLINE};
 
 static void started(void *ctx)
 {
     struct process *p = ctx;
     struct worker *w = &p->worker;
+    p->core.presence = w->views.presence;
+    p->core.parts = topics_get(w->deploy.topics, T_OFFLINE)->parts;
     p->minder = minder_new(w->run, &w->deploy, &w->views, &p->settings->minder);
     if (!p->minder)
         daemon_fail(w->run);
@@ -42,17 +46,20 @@ static int init(struct daemon_run *run)
     if (!p)
         return -ENOMEM;
     p->settings = run->settings;
+    p->core = p->settings->core;
     p->conf = (struct worker_conf){.name = "offline",
                                    .group = GROUP_OFFLINE,
                                    .inputs = inputs,
                                    .n_inputs = ARRAY_LEN(inputs),
+                                   .outputs = outputs,
+                                   .n_outputs = ARRAY_LEN(outputs),
                                    .ops = &offline_core,
                                    .follow = FOLLOW_PRESENCE | FOLLOW_ENDED,
                                    .rebuild = offline_recover_decl(),
                                    .started = started,
                                    .lease_changed = lease_changed,
                                    .ctx = p};
-    return worker_init(&p->worker, run, &p->conf, &p->settings->deploy, &p->settings->core);
+    return worker_init(&p->worker, run, &p->conf, &p->settings->deploy, &p->core);
 }
 
 static void slots_left(void *ctx)

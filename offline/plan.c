@@ -105,6 +105,8 @@ static void plan_group(struct planning *p, const struct offrec *r)
 {
     const Im__OffGroup *b = r->m->group;
     struct id16 conv = codec_id(b->conversation), id;
+    if (b->n_handles)
+        return; /* nothing of this partition */
     want_head(p, conv);
     for (size_t i = 0, k = 0; i < b->users.len / ID_SIZE; i++) {
         memcpy(id.b, b->users.data + i * ID_SIZE, ID_SIZE);

@@ -114,6 +114,9 @@ void marks_prune(struct offline *, struct user *);                   /* the devi
 bool mark_concerns(struct offline *, const struct user *, const struct udevice *, const struct mark *,
                    uint64_t *upto, bool *unknown);
 
+/* nameless.c: an event for connections, not users: written again for their users. */
+enum core_rc off_nameless(struct offline *, const struct offrec *, struct fx *);
+
 /* page.c */
 struct page_ask {
     uint64_t after;

@@ -105,6 +105,9 @@ static bool group_ok(const Im__OffGroup *g)
 {
     if (!is_id(g->conversation) || !g->seq || !number_ok(g->seq) || g->users.len % ID_SIZE)
         return false;
+    if (g->n_handles)
+        return g->n_handles <= CODEC_HANDLES_MAX && number_ok(g->epoch) && !g->users.len && !g->n_served &&
+               !g->left;
     for (size_t i = 0; i < g->n_served; i++)
         if (g->served[i]->index >= g->users.len / ID_SIZE || g->served[i]->n_devices > CODEC_DEVICES_MAX)
             return false;

@@ -275,6 +275,14 @@ static void questions_and_group_records(void **state)
     g.served = &list;
     served.index = 2;
     refused(REC_OFFLINE, &r);
+    uint32_t handles[] = {1, 2};
+    g.n_handles = 2; /* instead of users, not beside them */
+    g.handles = handles;
+    g.n_served = 0;
+    refused(REC_OFFLINE, &r);
+    g.users.len = 0;
+    g.left = true;
+    refused(REC_OFFLINE, &r);
 }
 
 static void text_is_checked_where_protobuf_would_cut_it(void **state)

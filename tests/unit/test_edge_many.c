@@ -57,6 +57,20 @@ static void test_pointers_bounce_without_payload(void **state)
     er_free(r);
 }
 
+/* A record for whoever had these connections. */
+static void assert_handed_on(struct er *r, size_t at, uint64_t seq, const struct er_user *u, size_t n)
+{
+    Im__OfflineRecord *off = er_offline(r, at);
+    assert_int_equal(off->body_case, IM__OFFLINE_RECORD__BODY_GROUP);
+    assert_int_equal(off->group->seq, seq);
+    assert_int_equal(off->group->slot, 3);
+    assert_int_equal(off->group->epoch, ER_EPOCH);
+    assert_int_equal(off->group->n_handles, n);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(off->group->handles[i], u[i].handle);
+    im__offline_record__free_unpacked(off, NULL);
+}
+
 /* Over 64 handles the record names nobody: the edge remembers whose the sessions were that just ended. */
 static void test_late_for_many(void **state)
 {
@@ -75,7 +89,8 @@ static void test_late_for_many(void **state)
     size_t n = r->n_records;
     er_report_all(r);
     int64_t at = er_many(r, IM__ITEM_KIND__ITEM_POINTED, u, 80, conv1, 5);
-    assert_int_equal(r->n_records, n + 2);
+    assert_int_equal(r->n_records, n + 3);
+    assert_handed_on(r, n + 2, 5, &u[79], 1); /* the offline worker may know */
     for (size_t i = 0; i < 2; i++) {
         const struct er_user *who = &u[i ? 42 : 17];
         Im__OfflineRecord *off = er_offline(r, n + i);
@@ -97,9 +112,13 @@ static void test_late_for_many(void **state)
     edge_core_lost(r->core);
     edge_core_claimed(r->core, 3, ER_EPOCH, r->next);
     n = r->n_records;
-    er_many(r, IM__ITEM_KIND__ITEM_POINTED, u, 80, conv1, 6);
-    assert_int_equal(r->n_records, n);
+    at = er_many(r, IM__ITEM_KIND__ITEM_POINTED, u, 80, conv1, 6);
+    assert_int_equal(r->n_records, n + 1);
+    assert_handed_on(r, n, 6, u, 80);
     assert_int_equal(edge_core_stats(r->core)->nameless, 81);
+    assert_int_equal(edge_core_mark(r->core), at);
+    er_report_all(r);
+    assert_int_equal(edge_core_mark(r->core), r->next);
     er_free(r);
 }
 
