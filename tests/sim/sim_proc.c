@@ -26,21 +26,25 @@ static const struct router_settings router_settings = {
 static const struct fanout_settings fanout_settings = {.cache_bytes = 4096};
 static const struct persister_settings persister_settings = {.cache_bytes = 4096};
 
-static const void *settings_of(const struct sim *s, enum sim_group_name g)
+static const void *settings_of(const struct sim_proc *p, enum sim_group_name g)
 {
-    static _Thread_local struct offline_settings offline;
+    const struct sim *s = p->actor.sim;
+    struct offline_settings *offline;
     switch (g) {
     case SGROUP_ROUTER:
         return &router_settings;
     case SGROUP_FANOUT:
         return &fanout_settings;
     case SGROUP_OFFLINE:
-        offline = (struct offline_settings){.cap_items = s->conf.queue_cap,
-                                            .cap_bytes = 1 << 20,
-                                            .page_items = 5,
-                                            .page_bytes = 65536,
-                                            .cache_bytes = 8192};
-        return &offline;
+        *(offline = sim_alloc(p->actor.sim, sizeof *offline)) =
+            (struct offline_settings){.cap_items = s->conf.queue_cap,
+                                      .cap_bytes = 1 << 20,
+                                      .page_items = 5,
+                                      .page_bytes = 65536,
+                                      .cache_bytes = 8192,
+                                      .presence = p->view.presence,
+                                      .parts = (int32_t)s->conf.parts};
+        return offline;
     default:
         return &persister_settings;
     }
@@ -57,8 +61,8 @@ void sim_proc_assigned(struct sim_proc *p, struct sim_group *g, int32_t part, co
     if (*at)
         sim_shell_close(*at);
     void *shared = p->kind == PROC_FANOUT ? (void *)&p->views : (void *)p->view.lease;
-    *at = sim_shell_open(p, g, &cores[g->core], part, committed,
-                         settings_of(p->actor.sim, (enum sim_group_name)g->core), shared);
+    *at = sim_shell_open(p, g, &cores[g->core], part, committed, settings_of(p, (enum sim_group_name)g->core),
+                         shared);
 }
 
 void sim_proc_lost(struct sim_proc *p, struct sim_group *g, int32_t part)
