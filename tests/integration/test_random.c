@@ -19,7 +19,8 @@ static long setting(const char *name, long otherwise)
 }
 
 /* Generous limits: what is compared is what is allowed, not how often. */
-static const char settings[] = "{\"edge\": {\"rate\": 100000, \"burst\": 100000, \"tries\": 10000}}";
+static const char settings[] = "{\"edge\": {\"rate\": 100000, \"burst\": 100000, \"tries\": 10000, "
+                               "\"query_rate\": 100000, \"query_burst\": 100000}}";
 
 static void what_is_seen_is_what_the_log_says(void **state)
 {

@@ -13,7 +13,11 @@ PUSHES = {pb.CHAT_PUSH: pb.ChatPush, pb.RECEIPT_PUSH: pb.ReceiptPush, pb.NEWS_PU
           pb.PRESENCE_PUSH: pb.PresencePush}
 ANSWERS = {pb.LOGIN_RSP: pb.LoginRsp, pb.REGISTER_RSP: pb.RegisterRsp, pb.PULL_OFFLINE_RSP: pb.PullOfflineRsp,
            pb.CONV_LIST_RSP: pb.ConvListRsp, pb.CONV_INFO_RSP: pb.ConvInfoRsp, pb.HISTORY_RSP: pb.HistoryRsp,
-           pb.MEMBERS_RSP: pb.MembersRsp, pb.CONTACTS_RSP: pb.ContactsRsp, pb.ASKS_RSP: pb.AsksRsp, pb.ERROR: pb.Error}
+           pb.MEMBERS_RSP: pb.MembersRsp, pb.CONTACTS_RSP: pb.ContactsRsp, pb.ASKS_RSP: pb.AsksRsp, pb.ERROR: pb.Error,
+           pb.CHANGES_RSP: pb.ChangesRsp, pb.SEARCH_RSP: pb.SearchRsp, pb.USERS_RSP: pb.UsersRsp, pb.DEVICES_RSP: pb.DevicesRsp,
+           pb.PRESENCE_RSP: pb.PresenceRsp, pb.PROFILE_RSP: pb.ProfileRsp, pb.PREFS_RSP: pb.PrefsRsp, pb.TOKEN_RSP: pb.TokenRsp,
+           pb.REVOKE_RSP: pb.RevokeRsp, pb.LOGOUT_RSP: pb.LogoutRsp, pb.ACCOUNT_EXISTS_RSP: pb.AccountExistsRsp,
+           pb.HEARTBEAT: pb.HeartbeatRsp}
 FINAL = (pb.SEQUENCED, pb.NOTED, pb.STAGE_REFUSED)
 AGAIN = (pb.BUSY, pb.TOO_MANY_REQUESTS, pb.TOO_MANY_UNRESOLVED, pb.INTERNAL, pb.SHUTTING_DOWN)
 
@@ -32,6 +36,7 @@ class Device:
         self.sent = {}      # client_seq -> (frame type, message), all
         self.seen = {}      # conversation -> {seq: ChatPush}
         self.news = {}      # conversation -> upto
+        self.placed = {}    # conversation -> places of this device's own sends
         self.wrong = []     # what contradicts itself
         self.changed = asyncio.Event()
 
@@ -142,6 +147,8 @@ class Device:
 
     def outcome(self, client_seq, m):
         old = self.done.setdefault(client_seq, m)
+        if isinstance(m, pb.MsgAck) and m.stage == pb.SEQUENCED:
+            self.placed.setdefault(m.conversation, set()).add(m.seq)
         if isinstance(old, pb.MsgAck) and isinstance(m, pb.MsgAck) and (old.stage, old.seq, old.code) != (m.stage, m.seq, m.code):
             self.wrong.append(f"two outcomes of {client_seq}: {old} {m}")
         if client_seq in self.sends:

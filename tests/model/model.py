@@ -97,8 +97,7 @@ class Conv:
         if kind == "CONV_RECEIPT":
             return self.receipt(r, me)
         if self.kind == "system":
-            need(kind == "CONV_ANNOUNCEMENT", "NOT_A_MEMBER" if kind != "CONV_MESSAGE" else "NOT_A_MEMBER")
-            need(settings.get("admin"), "NOT_ALLOWED")
+            need(kind == "CONV_ANNOUNCEMENT" and settings.get("admin"), "NOT_ALLOWED")
             return "number"
         if self.kind == "direct":
             return self.judge_direct(r, now, me, settings)
@@ -113,28 +112,34 @@ class Conv:
         me.read, me.delivered = max(me.read, read), max(me.delivered, delivered)
         return "note"
 
-    def about(self, r, me):
-        event = self.events.get(r.get("target", 0))
-        need(event and me.sees(r["target"]) and event["kind"] == "CONV_MESSAGE", "NO_SUCH_MESSAGE")
-        need(r["target"] not in self.recalled, "GONE")
-        return event
+    def about(self, r, me, silenced, now, settings, leads):
+        """What is done to a message; a pin can be taken from a recalled one, nothing else can be done to it."""
+        kind, n = r["kind"], r.get("target", 0)
+        event = self.events.get(n)
+        need(event and me.sees(n), "NO_SUCH_MESSAGE")
+        if kind != "CONV_UNPIN":
+            need(event["kind"] == "CONV_MESSAGE", "NO_SUCH_MESSAGE")
+            need(n not in self.recalled, "GONE")
+        need(kind == "CONV_RECALL" or not silenced, silenced)
+        if kind in ("CONV_PIN", "CONV_UNPIN"):
+            need(leads or self.kind == "direct", "NOT_ALLOWED")
+            need((n in self.pins) == (kind == "CONV_UNPIN"), "NO_CHANGE")
+        elif kind == "CONV_EDIT" or kind == "CONV_RECALL" and not leads:
+            need(event["user"] == r["user"], "NOT_ALLOWED")
+            limit = settings.get("recall_limit_s", 0) * 1000
+            need(kind == "CONV_EDIT" or not limit or now - event["time"] <= limit, "TOO_OLD")
 
     def judge_direct(self, r, now, me, settings):
         kind, user = r["kind"], r["user"]
-        other = next((u for u in self.members if u != user), user)
-        if kind in ("CONV_MESSAGE", "CONV_EDIT", "CONV_REACT", "CONV_FRIEND_REQUEST"):
-            if kind == "CONV_MESSAGE" or kind == "CONV_FRIEND_REQUEST":
-                need(not self.blocked, "BLOCKED")
+        need(me.rank, "NOT_A_MEMBER")
+        other = next((u for u, m in self.members.items() if m.rank and u != user), user)
+        if kind in ("CONV_MESSAGE", "CONV_FRIEND_REQUEST"):
+            need(not self.blocked, "BLOCKED")
         if kind == "CONV_MESSAGE":
             need(not settings.get("strangers_refused") or self.friends, "NOT_FRIENDS")
             need(r.get("reply_to", 0) <= self.head, "NO_SUCH_MESSAGE")
         elif kind in ABOUT_ONE:
-            event = self.about(r, me)
-            if kind in ("CONV_EDIT", "CONV_REACT"):
-                need(not self.blocked, "BLOCKED")
-            self.author(r, event, now, settings, False)
-            if kind in ("CONV_PIN", "CONV_UNPIN"):
-                need((r["target"] in self.pins) == (kind == "CONV_UNPIN"), "NO_CHANGE")
+            self.about(r, me, "BLOCKED" if self.blocked else "", now, settings, False)
         elif kind == "CONV_FRIEND_REQUEST":
             need(other != user, "REFUSED")
             need(not self.friends and self.asked != user, "NO_CHANGE")
@@ -154,14 +159,6 @@ class Conv:
         else:
             raise Refused("REFUSED")
         return "number"
-
-    def author(self, r, event, now, settings, admin):
-        mine, limit = event["user"] == r["user"], settings.get("recall_limit_s", 0) * 1000
-        if r["kind"] == "CONV_EDIT":
-            need(mine, "NOT_ALLOWED")
-        elif r["kind"] == "CONV_RECALL" and not admin:
-            need(mine, "NOT_ALLOWED")
-            need(not limit or now - event["time"] <= limit, "TOO_OLD")
 
     def judge_group(self, r, now, me, settings):
         kind, cap, present = r["kind"], settings.get("group_cap", 0), self.present()
@@ -184,13 +181,7 @@ class Conv:
             need(not muted, "MUTED")
             need(not r.get("reply_to") or r["reply_to"] <= self.head and me.sees(r["reply_to"]), "NO_SUCH_MESSAGE")
         elif kind in ABOUT_ONE:
-            event = self.about(r, me)
-            if kind in ("CONV_EDIT", "CONV_REACT"):
-                need(not muted, "MUTED")
-            if kind in ("CONV_PIN", "CONV_UNPIN"):
-                need(me.rank >= 2, "NOT_ALLOWED")
-                need((r["target"] in self.pins) == (kind == "CONV_UNPIN"), "NO_CHANGE")
-            self.author(r, event, now, settings, me.rank >= 2)
+            self.about(r, me, "MUTED" if muted else "", now, settings, me.rank >= 2)
         elif kind == "CONV_GROUP_LEAVE":
             need(me.rank < 3 or len(present) == 1, "OWNER_STAYS")
         elif kind == "CONV_GROUP_INVITE":
@@ -258,7 +249,6 @@ class Conv:
         event = self.events[n]
         if kind == "CONV_RECALL":
             self.recalled.add(r["target"])
-            self.pins.discard(r["target"])
         elif kind == "CONV_PIN":
             self.pins.add(r["target"])
         elif kind == "CONV_UNPIN":

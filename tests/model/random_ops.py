@@ -183,6 +183,7 @@ def read_log(command):
     return records
 
 
+
 async def run(args):
     w, edges = World(args), args.edges.split(",")
     devices = await register(w, args, edges)
@@ -194,7 +195,7 @@ async def run(args):
     sends = sum(len(d.done) for d in devices)
     print(f"seed {args.seed}: {len(devices)} devices, {sum(w.count.values())} operations, {sends} sends, {len(records)} records, "
           f"{len(convs)} conversations: {len(wrong)} differences", flush=True)
-    for line in wrong[:40]:
+    for line in wrong[:80]:
         print("  " + line)
     for d in devices:
         await d.close()
