@@ -94,7 +94,8 @@ bool tell_group(struct tell *t, struct fx *fx, const struct conv *conv, const st
     item.seq = out->seq;
     if (moves(ev->kind)) {
         struct crowd *c = *kept(t, ev->conv);
-        if (crowd_fresh(c, ev->conv) && !planted("left-still-told"))
+        bool forgotten = planted("left-still-told") && ev->kind == IM__CONV_KIND__CONV_GROUP_REMOVE;
+        if (crowd_fresh(c, ev->conv) && !forgotten)
             crowd_spoil(c);
         gather_leaving(t->once, conv, out->seq, rec);
         tell_crowd(t, fx, t->once, true, rec, &item);

@@ -140,6 +140,8 @@ static void check_client(struct check *k, const struct sim_client *c)
         const struct sim_talk *t = &c->talks[i];
         const struct history *h = i == c->user ? NULL : history_of(k, t->id);
         uint64_t n = h ? h->n : 0;
+        if (t->receipt > n || (t->receipt && t->room && !h->n_times[c->user]))
+            sim_fail(k->s, "leak", "%s was told of a receipt up to %lu", c->name, (unsigned long)t->receipt);
         for (uint64_t seq = n + 1; seq < t->cap; seq++)
             if (t->seen[seq].have)
                 sim_fail(k->s, "divergent", "%s was shown place %lu, history has %lu", c->name,
@@ -149,16 +151,7 @@ static void check_client(struct check *k, const struct sim_client *c)
     }
 }
 
-void sim_check_live(struct sim *s)
-{
-    struct check *k = sim_alloc(s, sizeof *k);
-    k->s = s;
-    read_history(k);
-    for (uint32_t i = 0; i < s->world->n_clients; i++)
-        check_client(k, &s->world->clients[i]);
-}
-
-void sim_check(struct sim *s)
+static struct check *begin(struct sim *s)
 {
     struct check *k = sim_alloc(s, sizeof *k);
     k->s = s;
@@ -168,6 +161,19 @@ void sim_check(struct sim *s)
             if (!k->h[i].v[n].row.seq)
                 sim_fail(s, "gap", "history has no place %lu of %lu", (unsigned long)n + 1,
                          (unsigned long)k->h[i].n);
+    return k;
+}
+
+void sim_check_live(struct sim *s)
+{
+    struct check *k = begin(s);
+    for (uint32_t i = 0; i < s->world->n_clients; i++)
+        check_client(k, &s->world->clients[i]);
+}
+
+void sim_check(struct sim *s)
+{
+    struct check *k = begin(s);
     for (uint32_t i = 0; i < s->world->n_clients; i++) {
         const struct sim_client *c = &s->world->clients[i];
         for (const struct sim_msg *m = c->msgs; m; m = m->next)
@@ -177,6 +183,7 @@ void sim_check(struct sim *s)
     sim_check_rooms(k);
     sim_check_cells(s);
     sim_check_queues(s);
+    sim_check_marks(s);
     for (uint32_t i = 0; i < s->conf.workers; i++) {
         sim_check_presence(s, &s->world->procs[PROC_FANOUT][i]);
         sim_check_presence(s, &s->world->procs[PROC_ROUTER][i]);

@@ -7,5 +7,6 @@
 bool sim_quiet(struct sim *, char *why, size_t n); /* nothing is on its way anywhere */
 void sim_check_live(struct sim *); /* whoever is connected has everything, without logging in again */
 void sim_check(struct sim *);
+void sim_check_cells_now(struct sim *);
 
 #endif

@@ -34,6 +34,7 @@ void sim_check_rooms(struct check *);
 
 void sim_check_cells(struct sim *);
 void sim_check_queues(struct sim *);
+void sim_check_marks(struct sim *);
 void sim_check_presence(struct sim *, const struct sim_proc *);
 
 #endif

@@ -1,5 +1,7 @@
 /* sim_check_store.c: what is in the stores: cells that must be the same, and what should be gone. */
+#include "common/base/reader.h"
 #include "offline/core.h"
+#include "offline/marks.h"
 #include "persister/rows.h"
 #include "tests/sim/sim_check_int.h"
 
@@ -17,13 +19,31 @@ static void same_cells(struct sim *s, const struct sim_rows *a, uint8_t table_a,
     }
 }
 
+static void check_cells(struct sim *s, int32_t part)
+{
+    const struct sim_rows *f = &s->world->stores.part[STORE_FANOUT][part].now.rows;
+    const struct sim_rows *p = &s->world->stores.part[STORE_CONV][part].now.rows;
+    same_cells(s, f, F_CELL, p, P_CELL, "a cell of fanout's is not the persister's");
+    same_cells(s, p, P_CELL, f, F_CELL, "a cell of the persister's is not fanout's");
+}
+
 void sim_check_cells(struct sim *s)
 {
+    for (int32_t i = 0; i < SIM_PARTS; i++)
+        check_cells(s, i);
+}
+
+/* Now and then, whatever is going on: where both have come equally far. */
+void sim_check_cells_now(struct sim *s)
+{
     for (int32_t i = 0; i < SIM_PARTS; i++) {
-        const struct sim_rows *f = &s->world->stores.part[STORE_FANOUT][i].now.rows;
-        const struct sim_rows *p = &s->world->stores.part[STORE_CONV][i].now.rows;
-        same_cells(s, f, F_CELL, p, P_CELL, "a cell of fanout's is not the persister's");
-        same_cells(s, p, P_CELL, f, F_CELL, "a cell of the persister's is not fanout's");
+        const struct sim_state *f = &s->world->stores.part[STORE_FANOUT][i].now;
+        const struct sim_state *p = &s->world->stores.part[STORE_CONV][i].now;
+        struct slice ahead = sim_rows_get(&f->rows, F_AHEAD, fanout_ahead_key);
+        struct reader r = reader_of(ahead);
+        bool past = ahead.n && (int64_t)reader_be64(&r) > f->mark.next[0];
+        if (f->mark.present && p->mark.present && f->mark.next[0] == p->mark.next[0] && !past)
+            check_cells(s, i);
     }
 }
 
@@ -52,6 +72,35 @@ void sim_check_queues(struct sim *s)
             /* A send to nobody may be taken on trust once and be refused the next time: its place stays a hole. */
             if (!c || (!c->late && !c->forgot && !c->rest_in_history && !sim_talk_hole(&c->talks[SIM_GHOST])))
                 sim_fail(s, "left behind", "%s has everything and still has a queue", c ? c->name : "nobody");
+        }
+    }
+}
+
+static bool plain(const struct sim *s, const uint8_t *user)
+{
+    for (uint32_t i = 0; i < s->world->n_clients; i++) {
+        const struct sim_client *c = &s->world->clients[i];
+        if (!memcmp(user, s->world->users[c->user].id.b, ID_SIZE) && (c->late || c->forgot || c->revoked))
+            return false;
+    }
+    return true;
+}
+
+/* Every device has what it was told of, and told so. */
+void sim_check_marks(struct sim *s)
+{
+    for (int32_t i = 0; i < SIM_PARTS; i++) {
+        const struct sim_rows *rows = &s->world->stores.part[STORE_OFFLINE][i].now.rows;
+        for (uint32_t n = 0; n < rows->n; n++) {
+            struct marks m = {0};
+            if (rows->v[n].table != OFFLINE_NEWS || !rows->v[n].row.n)
+                continue;
+            if (marks_unpack(&m, rows->v[n].row))
+                sim_fail(s, "bad row", "marks that cannot be read");
+            else if (m.n && plain(s, rows->v[n].key.p))
+                sim_fail(s, "left behind", "a user has %u groups marked as news, and everything of them",
+                         m.n);
+            marks_release(&m);
         }
     }
 }

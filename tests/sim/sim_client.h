@@ -67,7 +67,8 @@ struct sim_talk { /* a conversation, as this device has it */
     uint64_t cap;
     uint32_t asked; /* for a hole, in vain */
     int64_t asked_us;
-    uint64_t news; /* there is something up to here */
+    uint64_t news;    /* there is something up to here */
+    uint64_t receipt; /* the highest place that it was told somebody has got to */
 };
 
 enum sim_client_state { CLIENT_OFF, CLIENT_HELLO, CLIENT_LOGIN, CLIENT_ON };
@@ -132,6 +133,7 @@ void sim_client_shown(struct sim_client *, const struct id16 *conv, uint64_t seq
 uint32_t sim_text_hash(const char *, size_t n);
 bool sim_talk_hole(
     const struct sim_talk *); /* of two: something is missing; of a group: history is to be asked */
+void sim_talk_receipt(struct sim_client *, const struct id16 *conv, uint64_t upto);
 void sim_talk_news(struct sim_client *, const struct id16 *conv, uint64_t upto);
 /* History has nothing for this user above `after` up to `upto`, but what is here. */
 void sim_talk_nothing(struct sim_client *, struct sim_talk *, uint64_t after, uint64_t upto);

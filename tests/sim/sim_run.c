@@ -57,6 +57,14 @@ static void come_late(struct sim *s)
             sim_client_go(&s->world->clients[i]);
 }
 
+static void look(void *ctx, uint64_t arg)
+{
+    struct sim *s = ctx;
+    (void)arg;
+    sim_check_cells_now(s);
+    sim_at(s, NULL, sim_between(s, 50, 1500) * MS, look, s, 0);
+}
+
 static void schedule(struct sim *s)
 {
     if (!begin(s))
@@ -64,6 +72,7 @@ static void schedule(struct sim *s)
     sim_trace(s, "---- trouble begins");
     s->calm = false;
     come_late(s);
+    look(s, 0);
     sim_faults_start(s);
     if (!until(s, s->now + s->conf.chaos))
         return;

@@ -254,6 +254,14 @@ static void on_error(struct sim_client *c, uint32_t seq_id, const Im__Error *e)
 }
 
 /* ---- frames ---- */
+static void on_receipt(struct sim_client *c, const Im__ReceiptPush *p)
+{
+    struct id16 conv = codec_id(p->conversation);
+    sim_trace(c->sim, "%s hears that somebody read %lu and has %lu", c->name, (unsigned long)p->read,
+              (unsigned long)p->delivered);
+    sim_talk_receipt(c, &conv, p->read > p->delivered ? p->read : p->delivered);
+}
+
 static void on_news(struct sim_client *c, const Im__NewsPush *p)
 {
     for (size_t i = 0; i < p->n_news; i++) {
@@ -287,6 +295,9 @@ static void dispatch(struct sim_client *c, struct sim_link *l, const struct sim_
         on_news(c, (Im__NewsPush *)m);
         break;
     case IM__FRAME_TYPE__RECEIPT_PUSH:
+        on_number(c, l, f->seq_id);
+        on_receipt(c, (Im__ReceiptPush *)m);
+        break;
     case IM__FRAME_TYPE__NOTE_PUSH:
         on_number(c, l, f->seq_id);
         break;

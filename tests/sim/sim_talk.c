@@ -45,7 +45,7 @@ void sim_talks_forget(struct sim_client *c)
         for (uint64_t k = 0; k < t->cap; k++)
             if (t->seen[k].have)
                 c->before[i][k] = t->seen[k];
-        *t = (struct sim_talk){.id = t->id, .room = t->room};
+        *t = (struct sim_talk){.id = t->id, .room = t->room, .receipt = t->receipt};
     }
 }
 
@@ -115,6 +115,15 @@ void sim_talk_news(struct sim_client *c, const struct id16 *conv, uint64_t upto)
         t->news = upto;
     if (t->known && upto <= t->upto) /* it is here; the server does not know that */
         t->dirty = true;
+}
+
+void sim_talk_receipt(struct sim_client *c, const struct id16 *conv, uint64_t upto)
+{
+    struct sim_talk *t = find(c, conv);
+    if (!t)
+        sim_fail(c->sim, "leak", "%s is told how far somebody got in a conversation of others", c->name);
+    else if (upto > t->receipt)
+        t->receipt = upto;
 }
 
 void sim_talk_begins(struct sim_talk *t)
