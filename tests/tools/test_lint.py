@@ -78,4 +78,36 @@ def test_right_protos_pass():
         "message B { message C { bytes x = 1; } C c = 1; oneof k { C d = 2; string s = 3; } option deprecated = true; }"))
 
 
+MATRIX = ["common/im/frame.c", "proto/client.proto", "tests/matrix/matrix.tsv", "tests/matrix/cells.py"]
+
+
+def matrix(change):
+    """What lint-matrix says of the tree with one file changed: (index, from, to)."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = []
+        for i, path in enumerate(MATRIX):
+            with open(os.path.join(TREE, path), encoding="utf-8") as f:
+                text = f.read()
+            if change and change[0] == i:
+                assert change[1] in text, change
+                text = text.replace(change[1], change[2], 1)
+            paths.append(os.path.join(folder, os.path.basename(path)))
+            with open(paths[-1], "w", encoding="utf-8") as f:
+                f.write(text)
+        r = subprocess.run([os.path.join(TREE, "tools", "lint-matrix"), *paths], capture_output=True, text=True, check=False)
+        return r.returncode, r.stderr
+
+
+def test_a_new_request_needs_a_row():
+    assert matrix(None) == (0, "")
+    for change, word in (
+            ((0, "    T(ANNOUNCE,", "    T(LISTEN, A(MSG_ACK), AFTER, D(announce), NULL),\n    T(ANNOUNCE,"), "LISTEN: no row"),
+            ((1, "  CONV_GROUP_MUTE = 27;", "  CONV_GROUP_PAINT = 99;\n  CONV_GROUP_MUTE = 27;"), "CONV_GROUP_PAINT: no row"),
+            ((2, "GROUP_CHAT\tSEQUENCED", "GROUP_CHAT\tPERHAPS"), "what is 'PERHAPS'"),
+            ((2, "\tNOT_A_MEMBER\tyes\n", "\tNOT_A_MEMBER\tno\n"), "a stranger could tell"),
+            ((2, "MEMBERS_REQ\t", "MEMBERS_REQ other\t"), "not both in the table and in the cells")):
+        status, message = matrix(change)
+        assert status == 1 and word in message, (change, status, message)
+
+
 sys.exit(tap.run(dict(globals())))

@@ -1,0 +1,16 @@
+/* feature.h: test cases that are told in Python (tests/features), each of them one cmocka test. Failures fail the test. */
+#ifndef PARLEY_SUPPORT_FEATURE_H
+#define PARLEY_SUPPORT_FEATURE_H
+
+#include "tests/support/pipeline.h"
+#include "tests/support/script.h"
+
+/* Two of everything but the persister, and limits that are in nobody's way; `more` is JSON laid over, or NULL. */
+struct pl *feature_up(const char *more);
+
+/* Runs `name` of tests/features/SCRIPT.py, with what an earlier one answered when `state` is not NULL. Its answer goes to
+ * `answer` (of n bytes) when that is not NULL. */
+void feature_run(struct pl *, const char *script, const char *name, const char *state, char *answer,
+                 size_t n);
+
+#endif
