@@ -71,6 +71,10 @@ void call_end(struct call *c, int code)
 void call_fail(struct call *c, enum parley_code code, const char *detail)
 {
     char clean[300];
+    if (c->se->chat && code == PARLEY_STOPPED) { /* one is leaving: nobody waits for it */
+        call_end(c, EXIT_AWAY);
+        return;
+    }
     if (c->se->chat) {
         show_clean(clean, sizeof clean, detail, " ");
         call_say(c, "%s: %s%s%s", c->cmd->name, parley_code_text(code), *clean ? ": " : "", clean);

@@ -1,6 +1,7 @@
 /* chat.c: talking: what is typed goes to the open conversation, or is a command. */
 #include "client/parley/chat.h"
 
+#include "client/parley/resolve.h"
 #include "client/parley/screen.h"
 #include "client/parley/show.h"
 #include "common/base/clock.h"
@@ -99,10 +100,6 @@ static void open_now(struct call *call)
 static void on_person(struct call *call, const struct parley_answer *a)
 {
     struct session *se = call->se;
-    const struct place *group = NULL;
-    for (const struct place *p = se->book.all; p; p = p->hh.next)
-        if (p->group && !strcmp(p->name, call->place.login))
-            group = p;
     if (a->n) { /* and tell when they come and go */
         const uint8_t(*id)[PARLEY_ID] = &a->users[0].person.user;
         const char *login = a->users[0].person.login;
@@ -110,11 +107,11 @@ static void on_person(struct call *call, const struct parley_answer *a)
         session_watch(se, id, &login, 1);
         parley_watch(se->run->p, id, 1, NULL);
         open_now(call);
-    } else if (group) { /* nobody is called so; a group is */
-        call->place = *group;
-        open_now(call);
-    } else {
-        call_fail(call, PARLEY_UNKNOWN_USER, "");
+    } else { /* nobody is called so; maybe a group is */
+        char name[sizeof call->place.login];
+        memcpy(name, call->place.login, sizeof name);
+        call->place = (struct place){0};
+        resolve_group(call, name, open_now);
     }
 }
 
@@ -122,7 +119,9 @@ void cmd_open(struct call *call)
 {
     static const char *login;
     login = call->place.login;
-    if (!*login || parley_state(call->se->run->p) != PARLEY_ONLINE)
+    if (strchr(login, ' ')) /* no account is called so */
+        on_person(call, &(struct parley_answer){0});
+    else if (!*login || parley_state(call->se->run->p) != PARLEY_ONLINE)
         open_now(call); /* who cannot be asked about is taken on trust */
     else
         call_ask(call, &(struct parley_question){.about = PARLEY_ASK_USERS, .logins = &login, .logins_n = 1},
@@ -130,6 +129,15 @@ void cmd_open(struct call *call)
 }
 
 /* ---- what is typed ---- */
+/* "NAME: text": the name's length, 0 when it is none. */
+static size_t prefix(const char *text)
+{
+    size_t n = 0;
+    while (text[n] &&
+           (isalnum((unsigned char)text[n]) || strchr("+@._-", text[n]) || (unsigned char)text[n] >= 0x80))
+        n++;
+    return n >= 2 && n <= 64 && text[n] == ':' && text[n + 1] == ' ' ? n : 0;
+}
 
 /* Cuts into words at blanks; "a b" is one. off: where each begins in `text`. */
 static int words_of(const char *text, char *copy, char **v, size_t *off, int most)
@@ -183,20 +191,16 @@ void chat_say(struct chat *c, char *line)
         chat_notice("there is no such command; /help lists them, // begins a message with a slash");
         return;
     }
+    char whole[200];
+    if (cmd->fn == cmd_open && n - used > 1) { /* a name with blanks in it */
+        snprintf(whole, sizeof whole, "%s", text + off[used]);
+        v[used] = whole;
+        n = used + 1;
+    }
     int raw = text_at(cmd, v + used, n - used) + used;
     struct call *call = call_new(&c->se, cmd, n - used, v + used, raw < n ? text + off[raw] : NULL, &code);
     if (call)
         call_start(call);
-}
-
-/* "NAME: text": the name's length, 0 when it is none. */
-static size_t prefix(const char *text)
-{
-    size_t n = 0;
-    while (text[n] &&
-           (isalnum((unsigned char)text[n]) || strchr("+@._-", text[n]) || (unsigned char)text[n] >= 0x80))
-        n++;
-    return n >= 2 && n <= 64 && text[n] == ':' && text[n + 1] == ' ' ? n : 0;
 }
 
 static void message(struct chat *c, const char *to, const char *text)
@@ -217,10 +221,19 @@ static void message(struct chat *c, const char *to, const char *text)
         cmd->fn(call);
 }
 
+/* From a pipe each line waits for what the one before it asked. */
+static bool idle(void *arg)
+{
+    const struct chat *c = arg;
+    return c->run.done || run_signal || (!c->se.calls && parley_state(c->run.p) == PARLEY_ONLINE);
+}
+
 static void on_line(void *ctx, char *text)
 {
     struct chat *c = ctx;
     size_t n;
+    if (!screen_is_terminal())
+        (void)parley_wait(c->run.p, idle, c, LINGER_MS);
     if (!text) {
         leave(&c->se);
     } else if ((text[0] == '/' || text[0] == ':') && text[1] != '/') {
@@ -257,7 +270,7 @@ static void turn(struct chat *c, int64_t now)
         c->typing_until = 0;
         chat_prompt(c);
     }
-    if (*typed && *typed != '/' && *typed != ':' && c->se.open.has_id && !c->se.open.system)
+    if (*typed && *typed != '/' && *typed != ':' && !prefix(typed) && c->se.open.has_id && !c->se.open.system)
         parley_typing(c->run.p, c->se.open.id, false);
     if (!c->greeted && parley_state(c->run.p) == PARLEY_ONLINE) {
         char line[] = "/unread";
@@ -298,6 +311,7 @@ int shell_chat(struct settings *s, const struct options *o, int argc, char **arg
     c.se = (struct session){
         .run = &c.run, .chat = true, .print = print, .sending = chat_sending, .shown = shown};
     chat_callbacks(&cb);
+    screen_look();
     int rc = run_open(&c.run, s, &cb, "terminal");
     if (!rc)
         rc = run_login(&c.run);

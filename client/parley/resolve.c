@@ -1,7 +1,9 @@
 #include "client/parley/resolve.h"
 
+#include "client/parley/commands.h"
 #include "client/parley/show.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -53,7 +55,7 @@ static void on_groups(struct call *c, const struct parley_answer *a)
         call_usage(c, "%zu groups of yours are called %s; name it by its id: +3f2a91 (see `list`)", c->hits,
                    name);
     else
-        call_usage(c, "no group of yours is called %s", name);
+        call_usage(c, "%sno group of yours is called %s", c->cmd->fn == cmd_open ? "nobody and " : "", name);
 }
 
 static bool known_group(struct call *c, const char *name)
@@ -68,6 +70,21 @@ static bool known_group(struct call *c, const char *name)
     if (hit)
         c->place = *hit;
     return hit != NULL;
+}
+
+void resolve_group(struct call *c, const char *name, void (*then)(struct call *))
+{
+    if (name != c->wanted)
+        snprintf(c->wanted, sizeof c->wanted, "%s", name);
+    c->then = then;
+    if (c->se->chat && known_group(c, c->wanted))
+        then(c);
+    else
+        call_ask(c,
+                 &(struct parley_question){.about = PARLEY_ASK_CONVERSATIONS,
+                                           .limit = 100,
+                                           .groups = strcasecmp(c->wanted, "system") != 0},
+                 false, on_groups);
 }
 
 void resolve(struct call *c, void (*then)(struct call *))
@@ -104,14 +121,7 @@ void resolve(struct call *c, void (*then)(struct call *))
             then(c);
         return;
     case PLACE_GROUP:
-        if (chat && known_group(c, c->wanted))
-            then(c);
-        else
-            call_ask(c,
-                     &(struct parley_question){.about = PARLEY_ASK_CONVERSATIONS,
-                                               .limit = 100,
-                                               .groups = strcasecmp(c->wanted, "system") != 0},
-                     false, on_groups);
+        resolve_group(c, c->wanted, then);
         return;
     case PLACE_BAD:
         call_usage(c, "\"%.60s\" names no conversation", c->args.to);

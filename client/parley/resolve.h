@@ -9,4 +9,7 @@ void resolve(struct call *, void (*then)(struct call *));
 /* The same for the id of a direct conversation, which has one once something happened in it. */
 void resolve_id(struct call *, void (*then)(struct call *));
 
+/* A group of one's own, by its name or the beginning of its id. */
+void resolve_group(struct call *, const char *name, void (*then)(struct call *));
+
 #endif

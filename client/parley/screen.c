@@ -58,17 +58,22 @@ static void begin_edit(void)
     scr.editing = true;
 }
 
-int screen_open(void (*line)(void *, char *), void *ctx)
+void screen_look(void)
 {
     const char *term = getenv("TERM");
-    HistEvent ev;
-    scr.line = line;
-    scr.ctx = ctx;
     scr.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
     scr.terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && term && strcmp(term, "dumb") != 0;
     const char *no = getenv("NO_COLOR");
     scr.colour = scr.terminal && !(no && *no);
     measure();
+}
+
+int screen_open(void (*line)(void *, char *), void *ctx)
+{
+    HistEvent ev;
+    screen_look();
+    scr.line = line;
+    scr.ctx = ctx;
     if (!scr.terminal)
         return 0;
     scr.el = el_init("parley", stdin, stdout, stderr);

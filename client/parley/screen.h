@@ -12,6 +12,7 @@
 
 enum screen_colour { SCREEN_NONE, SCREEN_DIM, SCREEN_GREEN, SCREEN_RED, SCREEN_CYAN, SCREEN_BOLD };
 
+void screen_look(void); /* what kind of terminal it is: lines may be printed from now on */
 /* line: what was typed, without its end; NULL: no more input. */
 int screen_open(void (*line)(void *ctx, char *text), void *ctx); /* -errno */
 void screen_close(void);
