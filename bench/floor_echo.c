@@ -1,6 +1,7 @@
 /* floor_echo.c: E0, a frame there and a frame back over loopback between two processes, each in a bare epoll loop. */
 #include "bench/args.h"
 #include "bench/bench.h"
+#include "bench/echo.h"
 #include "bench/result.h"
 
 #include "common/base/addr.h"
@@ -29,7 +30,7 @@ static int listen_at(const char *text, struct sockaddr_storage *at)
     }
     int fd = socket(at->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (fd < 0 || bind(fd, (struct sockaddr *)at, len) || listen(fd, 128) ||
+    if (fd < 0 || bind(fd, (struct sockaddr *)at, len) || listen(fd, 4096) ||
         getsockname(fd, (struct sockaddr *)at, &(socklen_t){sizeof *at})) {
         fprintf(stderr, "parley-bench: %s: %s\n", text, strerror(errno));
         return -1;
@@ -86,6 +87,31 @@ int command_echo_server(int argc, char **argv)
     return serve(fd);
 }
 
+pid_t echo_start(char at[32])
+{
+    struct sockaddr_storage sa;
+    char text[ADDR_TEXT];
+    int listener = listen_at("127.0.0.1:0", &sa);
+    pid_t child = listener < 0 ? -1 : fork();
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        _exit(serve(listener));
+    }
+    if (listener >= 0)
+        close(listener);
+    if (child > 0)
+        snprintf(at, 32, "%s", addr_format(text, (struct sockaddr *)&sa));
+    return child;
+}
+
+void echo_stop(pid_t child)
+{
+    if (child <= 0)
+        return;
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+}
+
 /* One there and back; epoll on this side too, as a real client has it. */
 static bool trip(int fd, int ep, char *b, size_t size)
 {
@@ -131,32 +157,27 @@ int command_floor_e0(int argc, char **argv)
         {"measure-ms", ARG_NUMBER, &measure_ms, "how long (3000)"}};
     int rc = args_parse("parley-bench floor e0: round trip over loopback to another process.", args,
                         ARRAY_LEN(args), argc, argv);
-    struct sockaddr_storage at;
+    struct sockaddr_storage to;
+    socklen_t len;
+    char at[32];
+    int one = 1;
     if (rc)
         return rc - 1;
-    int listener = listen_at("127.0.0.1:0", &at), one = 1;
-    if (listener < 0 || size < 1 || size > 65536)
+    if (size < 1 || size > 65536)
         return 2;
-    pid_t child = fork();
-    if (child == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        _exit(serve(listener));
-    }
-    int fd = socket(at.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    pid_t child = echo_start(at);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct hist *h = hist_new();
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    bool ok = child > 0 && h && fd >= 0 && !connect(fd, (struct sockaddr *)&at, sizeof(struct sockaddr_in)) &&
+    bool ok = child > 0 && h && fd >= 0 && !addr_parse(at, &to, &len) &&
+              !connect(fd, (struct sockaddr *)&to, len) &&
               measure(fd, h, size, (int64_t)warm_ms * 1000000, (int64_t)measure_ms * 1000000);
-    if (child > 0) {
-        kill(child, SIGKILL);
-        waitpid(child, NULL, 0);
-    }
+    echo_stop(child);
     json_t *o = result_new("e0", 0);
     json_object_set_new(o, "frame_bytes", json_integer((json_int_t)size));
     if (h)
         json_object_set_new(o, "round_trip_us", result_latency(h));
     hist_free(h);
     close(fd);
-    close(listener);
     return result_print(o, ok);
 }

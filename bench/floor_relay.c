@@ -58,7 +58,12 @@ static void field_null(struct bytes *b)
     bytes_be32(b, UINT32_MAX);
 }
 
-/* The 17 columns of `messages`, in the table's order; the rest of the value is the text. */
+/* The columns of `messages` that a plain message fills; the rest of the value is the text. */
+#define COLUMNS                                                                                         \
+    "(conv, seq, sender, device, client_seq, msg_id, kind, text, content_type, data, key_id, time_ms, " \
+    "trace, source_part, "                                                                              \
+    "source_offset, conv_part, conv_offset)"
+
 static void add_row(struct bytes *b, const rd_kafka_message_t *m)
 {
     struct chain_head h;
@@ -95,7 +100,7 @@ static void must(PGconn *db, PGresult *r, ExecStatusType want)
 static void write_batch(PGconn *db, struct bytes *b)
 {
     bytes_be16(b, UINT16_MAX);
-    must(db, PQexec(db, "COPY " CHAIN_TABLE " FROM STDIN (FORMAT binary)"), PGRES_COPY_IN);
+    must(db, PQexec(db, "COPY " CHAIN_TABLE " " COLUMNS " FROM STDIN (FORMAT binary)"), PGRES_COPY_IN);
     if (!bytes_ok(b) || PQputCopyData(db, (const char *)b->p, (int)b->n) != 1 || PQputCopyEnd(db, NULL) != 1)
         kfloor_die("PostgreSQL", PQerrorMessage(db));
     must(db, PQgetResult(db), PGRES_COMMAND_OK);

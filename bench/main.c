@@ -13,10 +13,19 @@ static const char help[] =
     "`make bench` runs all of it and prints a table; bench/README.md says what it means.\n"
     "\n"
     "  parley-bench load          clients against a running pipeline; every message checked\n"
+    "  parley-bench group         one sends, thousands in one group receive; every number checked\n"
+    "  parley-bench logins        logins by token, each on a connection of its own\n"
+    "  parley-bench drain         the persister works off a backlog\n"
+    "  parley-bench pages         pages of history by HISTORY_REQ\n"
+    "  parley-bench accounts      thousands of accounts for these, quickly\n"
     "  parley-bench floor e0      echo over loopback, a frame there and a frame back\n"
     "  parley-bench floor kp      produce → delivery report\n"
     "  parley-bench floor kc      produce → consumed\n"
     "  parley-bench floor chain   three bare hops, and a reader that COPYs to PostgreSQL\n"
+    "  parley-bench floor group   a bare loop of writev, with the receivers of `group`\n"
+    "  parley-bench floor logins  connect, accept, echo, close\n"
+    "  parley-bench floor copy    COPY into a table like messages\n"
+    "  parley-bench floor page    a bare keyset SELECT of a page\n"
     "  parley-bench echo-server   the other end of e0, to be run by itself\n"
     "\n"
     "Each has --help. Results: one JSON object on stdout. Exit status: 0 good, 1 failed (a\n"
@@ -26,9 +35,21 @@ static const struct {
     const char *name, *floor;
     int (*fn)(int, char **);
 } commands[] = {
-    {"load", NULL, command_load},      {"echo-server", NULL, command_echo_server},
-    {"floor", "e0", command_floor_e0}, {"floor", "kp", command_floor_kp},
-    {"floor", "kc", command_floor_kc}, {"floor", "chain", command_floor_chain},
+    {"load", NULL, command_load},
+    {"group", NULL, command_group},
+    {"logins", NULL, command_logins},
+    {"drain", NULL, command_drain},
+    {"pages", NULL, command_pages},
+    {"accounts", NULL, command_accounts},
+    {"echo-server", NULL, command_echo_server},
+    {"floor", "e0", command_floor_e0},
+    {"floor", "kp", command_floor_kp},
+    {"floor", "kc", command_floor_kc},
+    {"floor", "chain", command_floor_chain},
+    {"floor", "group", command_floor_group},
+    {"floor", "logins", command_floor_logins},
+    {"floor", "copy", command_floor_copy},
+    {"floor", "page", command_floor_page},
 };
 
 int main(int argc, char **argv)

@@ -1,13 +1,8 @@
 """The table, in the form of the goals."""
 
-METRIC = {1: "send → ack, 1 in flight, p50", 2: "send → deliver, 1 in flight, p50",
-          4: "1:1 messages/s, history on, no lag growth"}
-FLOOR = {1: "E0 + Kp", 2: "E0 + 3·Kc", 4: "raw chain + COPY"}
+from .rows import ROWS, ms
+
 BAR = 40
-
-
-def ms(us):
-    return f"{us / 1000:.3f} ms"
 
 
 def lines_of(head, rows):
@@ -20,17 +15,18 @@ def lines_of(head, rows):
 def main_rows(classes):
     for c in classes:
         for r in c["rows"]:
-            n = r["row"]
-            shown = (f"{r['floor']:,.0f}/s", f"{r['product']:,.0f}/s", f"≥ {r['goal']}") if n == 4 else \
-                    (ms(r["floor"]), ms(r["product"]), f"≤ {r['goal']}")
-            more = f"history behind at the end of a window: {r['lag']:,}" if n == 4 else f"p99 {ms(r['p99'])}"
+            row = ROWS[r["row"]]
             spread = f"{min(r['ratios']):.2f}–{max(r['ratios']):.2f}"
-            yield [str(n), c["class"], METRIC[n], f"{FLOOR[n]}: {shown[0]}", shown[1], f"{r['ratio']:.2f}", spread,
-                   shown[2], ("yes" if r["met"] else "no") if r["steady"] else "unsteady", more]
+            yield [str(r["row"]), c["class"], row.metric, f"{row.floor}: {row.shown(r['floor'])}", row.shown(r["product"]),
+                   f"{r['ratio']:.2f}", spread, row.goal_text(), ("yes" if r["met"] else "no") if r["steady"] else "unsteady",
+                   r["also"]]
 
 
 def cpu_rows(classes):
-    what = {"one": "1 in flight", "many": "row 4", "chain1": "raw chain, 1 in flight, no history", "chain": "raw chain, row 4"}
+    what = {"one": "1 in flight", "many": "row 4", "chain1": "raw chain, 1 in flight, no history", "chain": "raw chain, row 4",
+            "group1000": "row 5, per delivery", "group100": "row 6, group of 100, per delivery",
+            "group10000": "row 6, group of 10,000, per delivery", "logins": "row 9, per login", "echo": "its floor",
+            "pages": "row 11, per page", "bare_pages": "its floor"}
     for c in classes:
         for key, v in c["cpu"].items():
             parts = ", ".join(f"{n} {us:.1f}" for n, us in sorted(v.items(), key=lambda x: -x[1])
@@ -47,10 +43,10 @@ def picture(c):
         top = points[-1][1] or 1
         out += [f"  {name:8} {p:5} {'█' * max(1, round(BAR * v / top))} {ms(v)}" for p, v in points]
     for r in c["rows"]:
-        if r["row"] == 4:
+        if ROWS[r["row"]].floor.startswith("raw chain") or r["row"] in (5, 9, 10):
             top = max(r["floor"], r["product"], 1)
             out += [f"  {n:14} {'█' * max(1, round(BAR * v / top))} {v:,.0f}/s"
-                    for n, v in (("raw chain", r["floor"]), ("parley", r["product"]))]
+                    for n, v in (("row %d floor" % r["row"], r["floor"]), ("parley", r["product"]))]
     return out
 
 
@@ -65,7 +61,7 @@ def table(document):
            f"median of {document['options']['rounds']} rounds, floor and product in turn.", ""]
     out += lines_of(["#", "class", "metric", "floor", "Parley", "ratio", "of rounds", "goal now", "met", "also"],
                     list(main_rows(classes)))
-    out += ["", "CPU µs per message, all processes with Kafka, PostgreSQL and Redis; the load client apart:", ""]
+    out += ["", "CPU µs per message (or what is said), all processes with Kafka, PostgreSQL and Redis; the load client apart:", ""]
     out += lines_of(["load", "class", "total", "client", "of which"], list(cpu_rows(classes)))
     for c in classes:
         out += ["", f"Class {c['class']}:", "```", *picture(c), "```"]

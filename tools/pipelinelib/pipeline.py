@@ -31,6 +31,7 @@ class Instance:
         self.listen = pipeline.pick_port() if kind == "edge" else None
         self.process = None
         self.restarts = 0
+        self.held = False  # stopped on purpose: the supervisor leaves it alone
         self.started_at = 0.0
 
     def environment(self):
@@ -147,7 +148,7 @@ class Pipeline:
         while not self._stopping.wait(0.1):
             for i in self.instances:
                 code = i.process.poll()
-                if code is None:
+                if code is None or i.held:
                     continue
                 pause = BACKOFF_S[min(i.restarts, len(BACKOFF_S) - 1)]
                 if time.monotonic() - i.started_at > 60:
@@ -159,6 +160,23 @@ class Pipeline:
                 i.restarts += 1
                 i.start()
                 self.write_summary()
+
+    def hold(self, kind):
+        """Stops all instances of a kind, gently, until release()."""
+        for i in self.instances:
+            if i.kind == kind:
+                i.held = True
+                i.process.terminate()
+        for i in self.instances:
+            if i.kind == kind:
+                i.process.wait()
+
+    def release(self, kind):
+        for i in self.instances:
+            if i.kind == kind and i.held:
+                i.start()
+                i.held = False
+        self.write_summary()
 
     def stop(self):
         """Edges first, so that clients move and confirm while the rest still runs."""
