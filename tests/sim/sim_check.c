@@ -101,6 +101,17 @@ static void check_send(struct check *k, const struct sim_client *c, const struct
 }
 
 /* ---- what devices saw ---- */
+/* Did this device leave the group after that place? That it did is told to everybody but itself, and with it that there
+ * was something before; who forgets what they did never asks. */
+static bool left_later(const struct history *h, const struct sim_client *c, uint64_t seq)
+{
+    for (uint64_t i = seq; i < h->n; i++)
+        if (h->v[i].row.kind == IM__CONV_KIND__CONV_GROUP_LEAVE && h->v[i].row.device == c->device &&
+            id_eq(h->v[i].row.sender, c->sim->world->users[c->user].id))
+            return true;
+    return false;
+}
+
 static void check_place(struct check *k, const struct sim_client *c, const struct sim_talk *t,
                         const struct history *h, const struct place *p)
 {
@@ -120,7 +131,8 @@ static void check_place(struct check *k, const struct sim_client *c, const struc
                      (unsigned long)p->row.seq);
         return;
     }
-    if (!may || (seen && seen->nothing && h->opened))
+    if (!may || (seen && seen->nothing && h->opened) ||
+        (c->forgot && t->room && left_later(h, c, p->row.seq)))
         return;
     if (p->row.seq < c->cap_before[talk] && c->before[talk][p->row.seq].have)
         return;

@@ -163,6 +163,8 @@ static void tick(void *ctx, uint64_t arg)
     sim_client_fill(c);
     if (!s->calm && sim_chance(s, s->conf.receipts))
         sim_client_receipt(c);
+    if (!s->calm && sim_chance(s, 40))
+        sim_client_late(c);
     bool dirty = c->confirmed != c->delivery;
     for (uint32_t i = 0; i < SIM_TALKS; i++)
         dirty |= c->talks[i].dirty;

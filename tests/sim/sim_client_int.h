@@ -21,6 +21,8 @@ void sim_client_renew(struct sim_client *); /* the same program, another device 
 
 #define WHOLE_QUEUE SIM_TALKS
 
+void sim_client_late(struct sim_client *); /* again what a group refused, as if it had been long on its way */
+
 /* sim_op.c */
 void sim_client_act(struct sim_client *); /* does something new */
 bool sim_may_refuse(const struct sim_client *, const struct sim_msg *, uint32_t code);

@@ -108,6 +108,17 @@ void sim_client_flood(struct sim_client *c)
         sim_client_send(c, c->old && sim_chance(c->sim, 500) ? c->old : c->link, m);
 }
 
+void sim_client_late(struct sim_client *c)
+{
+    struct sim_msg *found = NULL;
+    for (struct sim_msg *m = c->msgs; m; m = m->next)
+        if (m->refused && !m->forgotten && sim_talk_is_room(m->talk) && c->next_seq - m->client_seq < 40 &&
+            (!found || sim_chance(c->sim, 500)))
+            found = m;
+    if (found)
+        sim_client_send(c, c->link, found);
+}
+
 /* ---- ending devices ---- */
 static void revoke(struct sim_client *c, bool all, struct sim_client *other)
 {
