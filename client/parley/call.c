@@ -233,10 +233,23 @@ void call_do(struct call *c, struct parley_op *o, const char *said)
 }
 
 /* ---- questions ---- */
+bool call_again(struct call *c)
+{
+    if (c->se->chat || c->tries >= 5)
+        return false;
+    c->tries++;
+    usleep(100000);
+    return true;
+}
+
 static void answered(void *arg, const struct parley_answer *a)
 {
     struct call *c = arg;
-    if (a->code == PARLEY_NOT_A_MEMBER && !c->place.has_id && *c->place.login) {
+    bool no_such = a->code == PARLEY_NOT_A_MEMBER && !c->place.has_id && *c->place.login;
+    if (no_such && call_again(c)) {
+        struct parley_question q = c->q;
+        call_ask(c, &q, false, c->got);
+    } else if (no_such) {
         call_say(c, "nothing was said yet");
         call_end(c, c->se->chat ? EXIT_FINE : EXIT_NO);
     } else if (a->code)

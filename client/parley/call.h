@@ -85,6 +85,8 @@ void call_deed(struct call *, int64_t id, const char *said);
 void call_do(struct call *, struct parley_op *, const char *said); /* in the call's conversation */
 /* Asks; answers other than OK end the call. With the call's conversation when `here`. */
 void call_ask(struct call *, const struct parley_question *, bool here, call_answer_fn *);
+/* In the shell, for half a second: what is not there may have been made by the command before. Then false. */
+bool call_again(struct call *);
 /* Every row of every page, at most opt.limit (`most` when not given; 0: all), then ends. */
 void call_rows(struct call *, const struct parley_question *, bool here, uint64_t most, call_row_fn *,
                const char *none);

@@ -49,7 +49,9 @@ static void on_groups(struct call *c, const struct parley_answer *a)
         return;
     }
     show_clean(name, sizeof name, c->wanted, " ");
-    if (c->hits == 1)
+    if (!c->hits && call_again(c))
+        resolve_group(c, c->wanted, c->then);
+    else if (c->hits == 1)
         c->then(c);
     else if (c->hits)
         call_usage(c, "%zu groups of yours are called %s; name it by its id: +3f2a91 (see `list`)", c->hits,
