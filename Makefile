@@ -102,7 +102,7 @@ TOOLS := $(if $(wildcard client/parley/*.c),parley) $(if $(wildcard client/parle
 SIM := $(if $(wildcard tests/sim/*.c),$(O)/bin/parley-sim)
 SIM_PROCS := edge router fanout persister offline
 SIM_OBJ := $(patsubst %.c,$(O)/sim/%.o,$(wildcard common/im/conv*.c) common/im/deliver.c common/im/codec_check.c \
-           fanout/crowd.c fanout/tell_group.c)
+           fanout/crowd.c fanout/tell_group.c offline/group.c)
 UNIT_SRC := $(call srcs,tests/unit)
 INTEGRATION_SRC := $(call srcs,tests/integration)
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
@@ -225,12 +225,15 @@ endif
 
 # ---- checks ----
 LINTED := $(C_SRC) $(C_HDR) $(PROTOS)
-lint: $(O)/lint.ok ## layer rules (who may include whom) and proto rules; part of plain `make`
-$(O)/lint.ok: $(LINTED) tools/lint-layers tools/lint-proto
+lint: $(O)/lint.ok ## layers (who may include whom), protos, a row for every request, a test for every feature; part of plain `make`
+MATRIX := common/im/frame.c proto/client.proto tests/matrix/matrix.tsv tests/matrix/cells.py
+$(O)/lint.ok: $(LINTED) $(MATRIX) docs/features.md tools/lint-layers tools/lint-proto tools/lint-matrix tools/lint-features
 	@mkdir -p $(@D)
-	$(call say,LINT,layers and protos)
+	$(call say,LINT,layers$(comma) protos$(comma) who may do what$(comma) features)
 	$(Q)$(PYTHON) tools/lint-layers $(C_SRC) $(C_HDR)
 	$(Q)$(PYTHON) tools/lint-proto $(PROTOS)
+	$(Q)$(PYTHON) tools/lint-matrix $(MATRIX)
+	$(Q)$(PYTHON) tools/lint-features docs/features.md
 	@touch $@
 format: ## rewrite all C files by .clang-format
 	clang-format -i $(C_SRC) $(C_HDR)

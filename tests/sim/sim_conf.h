@@ -13,39 +13,39 @@
 #define SIM_ROOMS   2 /* groups, at most */
 #define SIM_WORKERS 2 /* of each kind */
 
-enum sim_fault { /* names are in sim_fault.c */
-                 FAULT_KILL_EDGE,
-                 FAULT_KILL_ROUTER,
-                 FAULT_KILL_FANOUT,
-                 FAULT_KILL_PERSISTER,
-                 FAULT_KILL_OFFLINE,
-                 FAULT_CRASH_POINT,
-                 FAULT_PAUSE,
-                 FAULT_ZOMBIE_WROTE, /* a refused put or commit */
-                 FAULT_REBALANCE,
-                 FAULT_REWIND,
-                 FAULT_WIPE,
-                 FAULT_ROLLBACK,
-                 FAULT_STORE_DOWN,
-                 FAULT_PG_DOWN,
-                 FAULT_PUT_UNANSWERED,
-                 FAULT_SEND_FAILED,
-                 FAULT_SEND_UNKNOWN,
-                 FAULT_LOG_SLOW,
-                 FAULT_VIEW_LATE,
-                 FAULT_DRAIN_EDGE,
-                 FAULT_LEASE_LOST,
-                 FAULT_NO_EDGE,
-                 FAULT_NO_ROUTER,
-                 FAULT_CUT,
-                 FAULT_SLOW_READER,
-                 FAULT_SILENT,
-                 FAULT_TAKEOVER,
-                 FAULT_FLOOD, /* one send many times, over two edges */
-                 FAULT_FRESH, /* a client forgot everything */
-                 FAULT_KILL_QUERY,
-                 FAULT_REVOKE, /* a user ends devices of theirs */
-                 SIM_FAULTS
+enum sim_fault {
+    FAULT_KILL_EDGE,
+    FAULT_KILL_ROUTER,
+    FAULT_KILL_FANOUT,
+    FAULT_KILL_PERSISTER,
+    FAULT_KILL_OFFLINE,
+    FAULT_CRASH_POINT,
+    FAULT_PAUSE,
+    FAULT_ZOMBIE_WROTE, /* a refused put or commit */
+    FAULT_REBALANCE,
+    FAULT_REWIND,
+    FAULT_WIPE,
+    FAULT_ROLLBACK,
+    FAULT_STORE_DOWN,
+    FAULT_PG_DOWN,
+    FAULT_PUT_UNANSWERED,
+    FAULT_SEND_FAILED,
+    FAULT_SEND_UNKNOWN,
+    FAULT_LOG_SLOW,
+    FAULT_VIEW_LATE,
+    FAULT_DRAIN_EDGE,
+    FAULT_LEASE_LOST,
+    FAULT_NO_EDGE,
+    FAULT_NO_ROUTER,
+    FAULT_CUT,
+    FAULT_SLOW_READER,
+    FAULT_SILENT,
+    FAULT_TAKEOVER,
+    FAULT_FLOOD, /* one send many times, over two edges */
+    FAULT_FRESH, /* a client forgot everything */
+    FAULT_KILL_QUERY,
+    FAULT_REVOKE, /* a user ends devices of theirs */
+    SIM_FAULTS
 };
 extern const char *const sim_fault_names[SIM_FAULTS];
 
@@ -57,13 +57,14 @@ enum sim_plant {
     PLANT_EMPTY_QUEUE,   /* an offline queue forgets what was sent, confirmed or not */
     PLANT_NO_FENCE,      /* the store takes puts of whoever */
     PLANT_NO_EPOCH,      /* a lease does not tell its holders apart */
-    PLANT_NEWS_EARLY,    /* a mark is dropped when the client was told, not when it has the events */
     PLANT_BOUNCE_LOST,   /* what an edge hands back without a payload is dropped */
-    PLANT_PRODUCT,       /* from here on they are in the product: see planted() there */
-    PLANT_LEFT_TOLD = PLANT_PRODUCT,
-    PLANT_NO_MEMBERSHIP,
-    PLANT_FORGET_MUTE,
-    PLANT_OFF_BY_ONE,
+    PLANT_PRODUCT,       /* from here on they are in the product, behind planted(): */
+    PLANT_NEWS_EARLY =
+        PLANT_PRODUCT,   /* a mark goes with the first cursor, not with that of the last device */
+    PLANT_LEFT_TOLD,     /* who was removed is told what comes after */
+    PLANT_NO_MEMBERSHIP, /* strangers may write */
+    PLANT_FORGET_MUTE,   /* and the muted */
+    PLANT_OFF_BY_ONE,    /* a number is left out */
     SIM_PLANTS
 };
 extern const char *const sim_plant_names[SIM_PLANTS];

@@ -25,9 +25,8 @@ static void out_write(void *ctx, uint32_t conn, uint16_t type, uint32_t seq_id, 
     if (sim_gone(&e->actor) || !e->conns[conn])
         return;
     sim_link_down(e->conns[conn], type, seq_id, payload);
-    enum sim_plant plant = sim_of(e)->conf.plant;
-    if (plant == PLANT_EMPTY_QUEUE || plant == PLANT_NEWS_EARLY)
-        sim_plant_confirm(e->conns[conn], type, seq_id, payload, plant == PLANT_NEWS_EARLY);
+    if (sim_of(e)->conf.plant == PLANT_EMPTY_QUEUE)
+        sim_plant_confirm(e->conns[conn], type, seq_id, payload);
 }
 
 static void out_close(void *ctx, uint32_t conn, enum edge_cut why)

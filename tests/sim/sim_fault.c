@@ -2,40 +2,6 @@
 
 #include "tests/sim/sim_world.h"
 
-const char *const sim_fault_names[SIM_FAULTS] = {
-    [FAULT_KILL_EDGE] = "edge killed",
-    [FAULT_KILL_ROUTER] = "router killed",
-    [FAULT_KILL_FANOUT] = "fanout killed",
-    [FAULT_KILL_PERSISTER] = "persister killed",
-    [FAULT_KILL_OFFLINE] = "offline killed",
-    [FAULT_CRASH_POINT] = "killed at a step",
-    [FAULT_PAUSE] = "process stopped",
-    [FAULT_ZOMBIE_WROTE] = "zombie's write refused",
-    [FAULT_REBALANCE] = "rebalance",
-    [FAULT_REWIND] = "partition opened again",
-    [FAULT_WIPE] = "Redis emptied",
-    [FAULT_ROLLBACK] = "Redis lost its last writes",
-    [FAULT_STORE_DOWN] = "Redis away",
-    [FAULT_PG_DOWN] = "PostgreSQL away",
-    [FAULT_PUT_UNANSWERED] = "store's answer lost",
-    [FAULT_SEND_FAILED] = "send failed",
-    [FAULT_SEND_UNKNOWN] = "send's fate unknown",
-    [FAULT_LOG_SLOW] = "log slow",
-    [FAULT_VIEW_LATE] = "view late",
-    [FAULT_DRAIN_EDGE] = "edge drained",
-    [FAULT_LEASE_LOST] = "lease lost",
-    [FAULT_NO_EDGE] = "edges away for long",
-    [FAULT_NO_ROUTER] = "routers away, clients and edges gone",
-    [FAULT_CUT] = "connection cut",
-    [FAULT_SLOW_READER] = "client does not read",
-    [FAULT_SILENT] = "client does not confirm",
-    [FAULT_TAKEOVER] = "device logs in twice",
-    [FAULT_FLOOD] = "one send many times",
-    [FAULT_FRESH] = "client forgot everything",
-    [FAULT_KILL_QUERY] = "query killed",
-    [FAULT_REVOKE] = "devices revoked",
-};
-
 static struct sim_proc *any_proc(struct sim *s, enum sim_kind k)
 {
     return &s->world->procs[k][sim_below(s, s->conf.workers)];

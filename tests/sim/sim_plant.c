@@ -49,56 +49,35 @@ struct claim { /* a delivery ack being made */
     Im__Cursor cursors[64], *list[64];
 };
 
-static void claim(struct claim *c, ProtobufCBinaryData conv, uint64_t from, uint64_t upto)
+static void claim(struct claim *c, const Im__ChatPush *m)
 {
     if (c->ack.n_cursors == ARRAY_LEN(c->cursors))
         return;
     Im__Cursor *cur = &c->cursors[c->ack.n_cursors];
     im__cursor__init(cur);
-    cur->conversation = conv;
-    cur->from = from;
-    cur->upto = upto;
+    cur->conversation = m->conversation;
+    cur->from = cur->upto = m->seq;
     c->list[c->ack.n_cursors++] = cur;
     c->ack.cursors = c->list;
 }
 
-static void claim_pushed(struct claim *c, const Im__ChatPush *m, bool news)
-{
-    if (!news)
-        claim(c, m->conversation, m->seq, m->seq);
-}
-
-static void claim_page(struct claim *c, const Im__PullOfflineRsp *m, bool news)
-{
-    for (size_t i = 0; i < m->n_items; i++)
-        claim_pushed(c, m->items[i], news);
-    for (size_t i = 0; news && i < m->n_news; i++)
-        claim(c, m->news[i]->conversation, 1, m->news[i]->upto);
-}
-
-static void claim_news(struct claim *c, const Im__NewsPush *m, bool news)
-{
-    for (size_t i = 0; news && i < m->n_news; i++)
-        claim(c, m->news[i]->conversation, 1, m->news[i]->upto);
-}
-
-void sim_plant_confirm(struct sim_link *l, uint16_t type, uint32_t seq_id, struct slice payload, bool news)
+void sim_plant_confirm(struct sim_link *l, uint16_t type, uint32_t seq_id, struct slice payload)
 {
     struct claim c = {.ack = IM__DELIVERY_ACK__INIT};
-    ProtobufCMessage *m = NULL;
-    if (type == IM__FRAME_TYPE__CHAT_PUSH &&
-        (m = protobuf_c_message_unpack(&im__chat_push__descriptor, NULL, payload.n, payload.p)))
-        claim_pushed(&c, (const Im__ChatPush *)m, news);
-    else if (type == IM__FRAME_TYPE__PULL_OFFLINE_RSP &&
-             (m = protobuf_c_message_unpack(&im__pull_offline_rsp__descriptor, NULL, payload.n, payload.p)))
-        claim_page(&c, (const Im__PullOfflineRsp *)m, news);
-    else if (type == IM__FRAME_TYPE__NEWS_PUSH &&
-             (m = protobuf_c_message_unpack(&im__news_push__descriptor, NULL, payload.n, payload.p)))
-        claim_news(&c, (const Im__NewsPush *)m, news);
-    c.ack.upto = type == IM__FRAME_TYPE__CHAT_PUSH && !news ? seq_id : 0;
-    if (c.ack.n_cursors)
+    if (type == IM__FRAME_TYPE__CHAT_PUSH) {
+        Im__ChatPush *m = im__chat_push__unpack(NULL, payload.n, payload.p);
+        c.ack.upto = seq_id;
+        if (m)
+            claim(&c, m);
         confirm_later(l, &c.ack);
-    protobuf_c_message_free_unpacked(m, NULL);
+        im__chat_push__free_unpacked(m, NULL);
+    } else if (type == IM__FRAME_TYPE__PULL_OFFLINE_RSP) {
+        Im__PullOfflineRsp *m = im__pull_offline_rsp__unpack(NULL, payload.n, payload.p);
+        for (size_t i = 0; m && i < m->n_items; i++)
+            claim(&c, m->items[i]);
+        confirm_later(l, &c.ack);
+        im__pull_offline_rsp__free_unpacked(m, NULL);
+    }
 }
 
 struct slice sim_plant_no_pointers(struct sim *s, struct slice value)

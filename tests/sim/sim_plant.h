@@ -7,9 +7,8 @@
 
 /* no-duplicates: the same record of im.conversation with client_seq 0. */
 struct slice sim_plant_unnumbered(struct sim *, struct slice value);
-/* empty-queue: what was written to a client counts as confirmed, so that its queue forgets it. news-early (`news`): the
- * same of what it was told that there is. */
-void sim_plant_confirm(struct sim_link *, uint16_t type, uint32_t seq_id, struct slice payload, bool news);
+/* empty-queue: what was written to a client counts as confirmed, so that its queue forgets it. */
+void sim_plant_confirm(struct sim_link *, uint16_t type, uint32_t seq_id, struct slice payload);
 /* bounce-lost: a record of im.offline without the items that have no payload. */
 struct slice sim_plant_no_pointers(struct sim *, struct slice value);
 void sim_plant_inside(enum sim_plant); /* what planted() says from now on */
