@@ -1,20 +1,10 @@
 """people.py: people and what they are to each other, over two edges. Run by tests/integration/test_people.c."""
 import asyncio
 
-from world import main, named, pb, same, until
+from world import eventually, main, named, pb, same, until
 
 REQUEST, CONFIRM, REFUSE, REMOVE = pb.CONV_FRIEND_REQUEST, pb.CONV_FRIEND_CONFIRM, pb.CONV_FRIEND_REFUSE, pb.CONV_FRIEND_REMOVE
 BLOCK, UNBLOCK = pb.CONV_BLOCK, pb.CONV_UNBLOCK
-
-
-async def eventually(ask, wanted, what):
-    """What a read model says, once it says it."""
-    got = await ask()
-    limit = asyncio.get_running_loop().time() + 30
-    while got != wanted:
-        assert asyncio.get_running_loop().time() < limit, f"{what}: is {got!r}, should be {wanted!r}"
-        await asyncio.sleep(0.05)
-        got = await ask()
 
 
 async def searching_users(w):

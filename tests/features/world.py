@@ -16,7 +16,6 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from device import WAIT_S, Device, pb  # noqa: E402
 
 LATER = (pb.TOO_MANY_REQUESTS, pb.BUSY, pb.BEHIND)
-ROOM = {"conversation", "with"}
 
 
 async def until(condition, what):
@@ -27,6 +26,16 @@ async def until(condition, what):
             raise AssertionError(f"never within {WAIT_S:.0f} s: {what}")
         await asyncio.sleep(0.01)
     return value
+
+
+async def eventually(ask, wanted, what):
+    """What a read model says, once it says it."""
+    got = await ask()
+    limit = time.monotonic() + WAIT_S
+    while got != wanted:
+        assert time.monotonic() < limit, f"{what}: is {got!r}, should be {wanted!r}"
+        await asyncio.sleep(0.05)
+        got = await ask()
 
 
 def same(got, wanted, what=""):
