@@ -281,6 +281,32 @@ static void what_is_told_again_goes_to_those_who_see_it(void **state)
     assert_null(heard_by(w, &t.bert));
 }
 
+/* The cells know the group already; that it was made is told again, by a fanout that has none of it in memory. */
+static void a_making_is_told_again(void **state)
+{
+    struct world *w = *state;
+    struct session anna2 = live(w, "anna", 2, 2, 8, 3), bert = live(w, "bert", 1, 1, 9, 1);
+    uint8_t key[F_DECIDED_KEY], row[F_DECIDED_ROW], ahead[F_AHEAD_ROW];
+    struct record made = record(w, (struct op){.from = "anna",
+                                               .client_seq = 1,
+                                               .kind = K(GROUP_CREATE),
+                                               .conv = group_of("anna", 1),
+                                               .users = {"bert"},
+                                               .text = "us"});
+    assert_int_equal(run_batch(&w->run, &made, 1), CORE_OK);
+    fanout_ahead_row(1, ahead);
+    run_put(&w->run, F_AHEAD, fanout_ahead_key, slice_of(ahead, sizeof ahead));
+    fanout_decided_key(0, key);
+    size_t n = fanout_decided_row(1, 1000, 0, (struct slice){NULL, 0}, row);
+    run_put(&w->run, F_DECIDED, slice_of(key, sizeof key), slice_of(row, n));
+    run_crash(&w->run);
+    run_open(&w->run, &fanout_core, &settings, &views, 0, 0);
+    pass(w);
+    assert_int_equal(run_batch(&w->run, &made, 1), CORE_OK);
+    push_is(w, heard_by(w, &bert), K(GROUP_CREATE), 1);
+    push_is(w, heard_by(w, &anna2), K(GROUP_CREATE), 1);
+}
+
 /* ---- many ---- */
 
 /* Members m0 … of anna's group; even ones are live, on slots 0 and 1. */
@@ -358,6 +384,7 @@ int main(void)
         T(an_outsider_costs_no_roster),
         T(a_group_that_left_memory_is_told_alike),
         T(what_is_told_again_goes_to_those_who_see_it),
+        T(a_making_is_told_again),
         T(records_follow_edges_not_members),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
