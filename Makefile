@@ -260,7 +260,7 @@ fuzz: ## libFuzzer builds of tests/fuzz (needs clang), into $(B)-address-undefin
 	@command -v clang >/dev/null || { echo 'make fuzz needs clang: run `make deps-dev`'; exit 2; }
 	+$(MAKE) CC=clang FUZZ=1 SANITIZE=address,undefined fuzzers
 	@echo 'run one: $(B)-address-undefined-fuzz/tests/fuzz/fuzz_X -max_total_time=60 tests/fuzz/corpus/X'
-planted: ## show that the crash tests notice planted defects (ack early, commit early, no duplicate check)
+planted: ## show that the crash and random-operations tests notice planted defects
 	+$(MAKE) CRASH_POINTS=1 build-crash
 	tests/planted '$(if $(CRASH_POINTS),$(O),$(O)-crash)'
 .PHONY: planted fuzzers build-unit build-integration build-crash
@@ -268,7 +268,7 @@ fuzzers: $(FUZZERS)
 # What tests/run needs for part of the tests, so that a file in progress elsewhere does not stand in the way.
 chosen = $(if $(TEST),$(foreach t,$(1),$(if $(findstring $(TEST),$(notdir $t)),$t)),$(1))
 build-unit: $(call chosen,$(UNIT))
-build-crash: $(PROGRAMS) $(O)/tests/integration/test_crash $(O)/tests/integration/test_history # with CRASH_POINTS=1
+build-crash: $(PROGRAMS) $(addprefix $(O)/tests/integration/,test_crash test_history test_random) # with CRASH_POINTS=1
 build-integration: $(if $(call chosen,$(INTEGRATION)),$(PROGRAMS) $(call chosen,$(INTEGRATION)))
 coverage: ## unit tests with gcov; prints lines covered per folder
 	+$(MAKE) COVERAGE=1 unit

@@ -1,5 +1,7 @@
 /* Random operations of several people over several edges, against a plain model of what must come of them (tests/model).
  *
+ * TEST_PLANT names a defect that it must notice (tests/planted).
+ *
  * RANDOM_SEED, RANDOM_SEEDS: the first seed and how many; RANDOM_SECONDS: how long each. A seed gives the same choices,
  * not the same interleaving; what happened is judged by the log of the run itself. */
 #include "tests/support/pipeline.h"
@@ -24,11 +26,13 @@ static const char settings[] = "{\"edge\": {\"rate\": 100000, \"burst\": 100000,
 
 static void what_is_seen_is_what_the_log_says(void **state)
 {
-    struct pl *pl = pl_up(&(struct pl_conf){.settings = settings});
     long first = setting("RANDOM_SEED", 1), seeds = setting("RANDOM_SEEDS", 2),
          seconds = setting("RANDOM_SECONDS", 8);
     char tail[9000], seed[24], length[24], edges[1024];
     (void)state;
+    if (getenv("TEST_PLANT") && *getenv("TEST_PLANT"))
+        setenv("PARLEY_PLANT", getenv("TEST_PLANT"), 1); /* for the processes, in a build that can */
+    struct pl *pl = pl_up(&(struct pl_conf){.settings = settings});
     const char *python = script_python();
     snprintf(tail, sizeof tail,
              "%s/parleyctl --config %s -q tail conversation --from beginning --until-end --json", pl_bins(pl),

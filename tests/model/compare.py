@@ -102,6 +102,8 @@ async def conversation_of(wrong, d, c, conv_id):
     items = await history(d, conversation, False, c.head)
     wrong.same(what + " messages", [i.event.seq for i in items], messages)
     for i in items:
+        if i.event.seq not in messages:
+            continue
         text, edited, recalled, reactions = c.now(user, i.event.seq)
         at = f"{what} message {i.event.seq}"
         wrong.same(at + " text", i.event.text, text)
@@ -155,7 +157,7 @@ async def listed(wrong, d, convs):
 
 
 async def strangers(wrong, d, convs):
-    for k, c in convs.items():
+    for k, c in list(convs.items())[-100:]:
         m = c.members.get(d.user.hex())
         if not (m and m.intervals):
             got = await history(d, bytes.fromhex(k), True, 0)

@@ -183,7 +183,6 @@ def read_log(command):
     return records
 
 
-
 async def run(args):
     w, edges = World(args), args.edges.split(",")
     devices = await register(w, args, edges)
