@@ -66,9 +66,10 @@ static void read_history(struct check *k)
 /* Without having been told, by a client that has forgotten it or was revoked. */
 static bool may_be_refused(const struct sim_client *c, const struct sim_msg *m)
 {
-    bool always_in = m->kind == IM__CONV_KIND__CONV_GROUP_CREATE ||
+    const struct sim_conf *conf = &c->sim->conf;
+    bool always_in = (m->kind == IM__CONV_KIND__CONV_GROUP_CREATE && conf->group_cap >= conf->users) ||
                      (m->kind == IM__CONV_KIND__CONV_MESSAGE && !sim_talk_is_room(m->talk) &&
-                      !c->sim->world->users[c->user].blocked);
+                      !c->sim->world->users[c->user].blocked && !conf->strangers_refused);
     return c->revoked || (m->forgotten && !always_in);
 }
 

@@ -68,7 +68,7 @@ static const uint32_t usual[SIM_FAULTS] = {
     [FAULT_SLOW_READER] = 5,   [FAULT_SILENT] = 4,
     [FAULT_TAKEOVER] = 10,     [FAULT_FLOOD] = 8,
     [FAULT_FRESH] = 2,         [FAULT_KILL_QUERY] = 5,
-    [FAULT_REVOKE] = 2,
+    [FAULT_REVOKE] = 8,
 };
 
 void sim_conf_of(struct sim_conf *c, uint64_t seed, enum sim_plant plant)
@@ -97,6 +97,10 @@ void sim_conf_of(struct sim_conf *c, uint64_t seed, enum sim_plant plant)
     c->room_share = c->rooms ? 300 + (uint32_t)rng_below(&r, 600) : 0;
     c->op_share = rng_below(&r, 4) ? 50 + (uint32_t)rng_below(&r, 400) : 0;
     c->receipts = rng_below(&r, 2) ? (uint32_t)rng_below(&r, 100) : 0;
+    c->group_cap = rng_below(&r, 6) ? 100 : 2 + (uint32_t)rng_below(&r, 2);
+    c->receipt_cap = 1 + (uint32_t)rng_below(&r, 4);
+    c->recall_limit_ms = rng_below(&r, 6) ? 0 : 1000;
+    c->strangers_refused = rng_below(&r, 12) == 0;
     if (rng_below(&r, 3)) /* devices that go are not what most seeds are about */
         c->weights[FAULT_REVOKE] = 0;
 }

@@ -82,10 +82,12 @@ struct sim_conf {
     uint32_t weights[SIM_FAULTS];
     int64_t view_lag; /* a view is at most this late, as a rule */
     uint32_t unconfirmed, queue_cap;
-    uint32_t rooms;      /* groups that are made */
-    uint32_t room_share; /* per mille of what clients do is done there */
-    uint32_t op_share;   /* per mille of what they do is no message */
-    uint32_t receipts;   /* per mille of a client's ticks */
+    uint32_t rooms;                                   /* groups that are made */
+    uint32_t room_share;                              /* per mille of what clients do is done there */
+    uint32_t op_share;                                /* per mille of what they do is no message */
+    uint32_t receipts;                                /* per mille of a client's ticks */
+    uint32_t group_cap, receipt_cap, recall_limit_ms; /* of the routers */
+    bool strangers_refused;
 };
 
 void sim_conf_of(struct sim_conf *, uint64_t seed, enum sim_plant);

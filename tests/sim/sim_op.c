@@ -210,13 +210,15 @@ bool sim_may_refuse(const struct sim_client *c, const struct sim_msg *m, uint32_
 {
     if (code == IM__CODE__SESSION_REVOKED)
         return c->revoked;
+    const struct sim_conf *conf = &c->sim->conf;
     if (m->kind == IM__CONV_KIND__CONV_GROUP_CREATE)
-        return false;
+        return code == IM__CODE__GROUP_FULL && conf->group_cap < conf->users;
     if (m->kind != IM__CONV_KIND__CONV_MESSAGE)
         return code >= IM__CODE__NOT_A_MEMBER && code <= IM__CODE__NO_SUCH_MEMBER;
     if (sim_talk_is_room(m->talk))
         return code == IM__CODE__NOT_A_MEMBER || code == IM__CODE__MUTED || code == IM__CODE__GONE;
-    return code == IM__CODE__BLOCKED && c->sim->world->users[c->user].blocked;
+    return (code == IM__CODE__BLOCKED && c->sim->world->users[c->user].blocked) ||
+           (code == IM__CODE__NOT_FRIENDS && conf->strangers_refused);
 }
 
 void sim_client_receipt(struct sim_client *c)

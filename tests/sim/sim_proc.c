@@ -21,8 +21,6 @@ static const char *const sent_points[SIM_KINDS] = {"router:sent", "fanout:sent",
                                                    "offline:sent"};
 static const char *const kind_names[SIM_KINDS] = {"router", "fanout", "persister", "offline"};
 
-static const struct router_settings router_settings = {
-    .cache_bytes = 4096, .group_cap = 100, .receipt_cap = 3};
 static const struct fanout_settings fanout_settings = {.cache_bytes = 4096};
 static const struct persister_settings persister_settings = {.cache_bytes = 4096};
 
@@ -30,9 +28,16 @@ static const void *settings_of(const struct sim_proc *p, enum sim_group_name g)
 {
     const struct sim *s = p->actor.sim;
     struct offline_settings *offline;
+    struct router_settings *router;
     switch (g) {
     case SGROUP_ROUTER:
-        return &router_settings;
+        *(router = sim_alloc(p->actor.sim, sizeof *router)) =
+            (struct router_settings){.cache_bytes = 4096,
+                                     .group_cap = s->conf.group_cap,
+                                     .receipt_cap = s->conf.receipt_cap,
+                                     .recall_limit_ms = s->conf.recall_limit_ms,
+                                     .strangers_refused = s->conf.strangers_refused};
+        return router;
     case SGROUP_FANOUT:
         return &fanout_settings;
     case SGROUP_OFFLINE:
