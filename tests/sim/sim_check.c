@@ -63,14 +63,14 @@ static void read_history(struct check *k)
 }
 
 /* ---- what was promised to senders ---- */
-/* Without having been told, by a client that has forgotten it or was revoked. */
+/* Without having been told: by a client that has forgotten it or was revoked, or was told first that there is nobody. */
 static bool may_be_refused(const struct sim_client *c, const struct sim_msg *m)
 {
     const struct sim_conf *conf = &c->sim->conf;
     bool always_in = (m->kind == IM__CONV_KIND__CONV_GROUP_CREATE && conf->group_cap >= conf->users) ||
                      (m->kind == IM__CONV_KIND__CONV_MESSAGE && !sim_talk_is_room(m->talk) &&
                       !c->sim->world->users[c->user].blocked && !conf->strangers_refused);
-    return c->revoked || (m->forgotten && !always_in);
+    return c->revoked || ((m->forgotten || m->talk == SIM_GHOST) && !always_in);
 }
 
 static void check_send(struct check *k, const struct sim_client *c, const struct sim_msg *m)

@@ -7,8 +7,8 @@
 
 #define SIM_SLOTS   3
 #define SIM_PARTS   2 /* at most, of a keyed topic */
-#define SIM_USERS   4
-#define SIM_DEVICES 8 /* of all users */
+#define SIM_USERS   6
+#define SIM_DEVICES 10 /* of all users */
 #define SIM_EDGES   3
 #define SIM_ROOMS   2 /* groups, at most */
 #define SIM_WORKERS 2 /* of each kind */
