@@ -30,7 +30,7 @@ class Device:
     def __init__(self, login, device_id, edges):
         self.login, self.device_id, self.edges = login, device_id, edges
         self.user, self.number, self.token, self.password = b"", 0, "", "pass word " + login
-        self.last, self.fresh, self.over = 0, True, True
+        self.last, self.fresh, self.over, self.device_class = 0, True, True, "test"
         self.sends = {}     # client_seq -> (frame type, message) without an outcome
         self.done = {}      # client_seq -> MsgAck, or the Error that kept it out of the log
         self.sent = {}      # client_seq -> (frame type, message), all
@@ -193,7 +193,7 @@ class Device:
     # ---- sessions ----
 
     async def log_in(self, edge):
-        m = pb.LoginReq(device_id=self.device_id, device_class="test", client="model 1", fresh=self.fresh)
+        m = pb.LoginReq(device_id=self.device_id, device_class=self.device_class, client="model 1", fresh=self.fresh)
         if self.token:
             m.token = self.token
         else:

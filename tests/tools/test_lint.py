@@ -110,4 +110,11 @@ def test_a_new_request_needs_a_row():
         assert status == 1 and word in message, (change, status, message)
 
 
+def test_features_name_tests_that_exist():
+    page = "| feature | tested by |\n|---|---|\n"
+    passed("lint-features", "docs/features.md", page)
+    refused("lint-features", "docs/features.md", page + "| talk | `test_talk: loudly` |\n", "there is no test_talk")
+    refused("lint-features", "docs/features.md", page + "| talk | yes |\n", "a feature without a test")
+
+
 sys.exit(tap.run(dict(globals())))
