@@ -192,6 +192,8 @@ bool sim_client_done(const struct sim_client *c, const char **why)
     const struct sim_link *l = c->link;
     if (!*why && (l->cut || l->closing || l->edge_done || l->edge->actor.paused_until > c->sim->now))
         *why = "has a dead connection";
+    if (!*why && (l->down.n || l->up.n))
+        *why = "has frames on their way";
     for (const struct sim_msg *m = c->msgs; m && !*why; m = m->next)
         if (!m->resolved)
             *why = "waits for the outcome of a send";
