@@ -233,8 +233,7 @@ int kadmin_watermarks(struct kadmin *a, const char *topic, int32_t part, int64_t
 }
 
 /* ---- group offsets ---- */
-static int group_list(struct kadmin *a, const rd_kafka_group_result_t **g, size_t n_groups, int64_t *offsets,
-                      int32_t n)
+static int group_errors(struct kadmin *a, const rd_kafka_group_result_t **g, size_t n_groups)
 {
     if (n_groups != 1)
         return -EIO;
@@ -242,38 +241,44 @@ static int group_list(struct kadmin *a, const rd_kafka_group_result_t **g, size_
     if (e)
         return fail(a, rd_kafka_error_code(e), rd_kafka_error_string(e));
     const rd_kafka_topic_partition_list_t *l = rd_kafka_group_result_partitions(g[0]);
-    for (int i = 0; l && i < l->cnt; i++) {
+    for (int i = 0; l && i < l->cnt; i++)
         if (l->elems[i].err)
             return fail(a, l->elems[i].err, NULL);
-        if (offsets && l->elems[i].partition < n)
-            offsets[l->elems[i].partition] = l->elems[i].offset < 0 ? -1 : l->elems[i].offset;
-    }
     return 0;
+}
+
+/* By a consumer that never joins: librdkafka 2.0.2's Admin API dies of a broker that cannot yet say who coordinates the
+ * group, as a fresh one does, and rd_kafka_committed() waits for it. */
+static rd_kafka_t *member_of(struct kadmin *a, const char *group)
+{
+    char why[256] = "no memory";
+    rd_kafka_conf_t *conf = rd_kafka_conf_dup(rd_kafka_conf(a->rk));
+    rd_kafka_t *rk = NULL;
+    if (rd_kafka_conf_set(conf, "group.id", group, why, sizeof why) == RD_KAFKA_CONF_OK)
+        rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
+    if (!rk) {
+        rd_kafka_conf_destroy(conf);
+        snprintf(a->why, sizeof a->why, "%s", why);
+    }
+    return rk;
 }
 
 int kadmin_group_offsets(struct kadmin *a, const char *group, const char *topic, int64_t *offsets, int32_t n)
 {
-    int rc;
-    size_t cnt;
+    rd_kafka_t *rk = member_of(a, group);
+    if (!rk)
+        return -ENOMEM;
     rd_kafka_topic_partition_list_t *l = rd_kafka_topic_partition_list_new(n);
     for (int32_t p = 0; p < n; p++)
         rd_kafka_topic_partition_list_add(l, topic, p);
-    rd_kafka_ListConsumerGroupOffsets_t *req = rd_kafka_ListConsumerGroupOffsets_new(group, l);
-    rd_kafka_AdminOptions_t *o = options(a, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
-    rd_kafka_ListConsumerGroupOffsets(a->rk, &req, 1, o, a->queue);
-    rd_kafka_AdminOptions_destroy(o);
-    rd_kafka_ListConsumerGroupOffsets_destroy(req);
+    rd_kafka_resp_err_t err = rd_kafka_committed(rk, l, a->timeout_ms);
+    for (int i = 0; i < l->cnt && !err; i++) {
+        err = l->elems[i].err;
+        offsets[l->elems[i].partition] = l->elems[i].offset < 0 ? -1 : l->elems[i].offset;
+    }
     rd_kafka_topic_partition_list_destroy(l);
-    rd_kafka_event_t *ev = await(a, &rc);
-    if (!ev)
-        return rc;
-    for (int32_t p = 0; p < n; p++)
-        offsets[p] = -1;
-    const rd_kafka_group_result_t **g = rd_kafka_ListConsumerGroupOffsets_result_groups(
-        rd_kafka_event_ListConsumerGroupOffsets_result(ev), &cnt);
-    rc = group_list(a, g, cnt, offsets, n);
-    rd_kafka_event_destroy(ev);
-    return rc;
+    rd_kafka_destroy_flags(rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    return err ? fail(a, err, NULL) : 0;
 }
 
 int kadmin_commit_offsets(struct kadmin *a, const char *group, const char *topic, const int64_t *offsets,
@@ -296,7 +301,7 @@ int kadmin_commit_offsets(struct kadmin *a, const char *group, const char *topic
         return rc;
     const rd_kafka_group_result_t **g = rd_kafka_AlterConsumerGroupOffsets_result_groups(
         rd_kafka_event_AlterConsumerGroupOffsets_result(ev), &cnt);
-    rc = group_list(a, g, cnt, NULL, 0);
+    rc = group_errors(a, g, cnt);
     rd_kafka_event_destroy(ev);
     return rc == -ESTALE ? -EBUSY : rc;
 }
