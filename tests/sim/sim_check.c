@@ -51,6 +51,7 @@ static void read_history(struct check *k)
             struct id16 peer = b == SIM_GHOST ? id_user("nobody") : w->users[b].id;
             k->h[k->n++] = (struct history){.conv = id_direct(w->users[a].id, peer)};
         }
+    k->h[k->n++] = (struct history){.conv = id_system()};
     for (uint32_t i = 0; i < SIM_ROOMS; i++)
         if (w->rooms[i].tried)
             k->h[k->n++] = (struct history){.conv = w->rooms[i].id, .room = true};
@@ -132,7 +133,7 @@ static void check_place(struct check *k, const struct sim_client *c, const struc
                      (unsigned long)p->row.seq);
         return;
     }
-    if (!may || (seen && seen->nothing && h->opened) ||
+    if (talk == SIM_SYSTEM || !may || (seen && seen->nothing && h->opened) ||
         (c->forgot && t->room && left_later(h, c, p->row.seq)))
         return;
     if (p->row.seq < c->cap_before[talk] && c->before[talk][p->row.seq].have)
@@ -149,7 +150,7 @@ static void check_place(struct check *k, const struct sim_client *c, const struc
 
 static void check_client(struct check *k, const struct sim_client *c)
 {
-    for (uint32_t i = 0; i < SIM_TALKS; i++) {
+    for (uint32_t i = 0; i < SIM_ALL; i++) {
         const struct sim_talk *t = &c->talks[i];
         const struct history *h = i == c->user ? NULL : history_of(k, t->id);
         uint64_t n = h ? h->n : 0;

@@ -23,7 +23,7 @@ struct history { /* one conversation */
 
 struct check {
     struct sim *s;
-    struct history h[SIM_USERS * (SIM_USERS + 1) + SIM_ROOMS];
+    struct history h[SIM_USERS * (SIM_USERS + 1) + SIM_ROOMS + 1];
     size_t n;
 };
 

@@ -18,9 +18,11 @@ struct sim_user {
 };
 
 /* Conversations of a device by number: the users', nobody's, the groups'. */
-#define SIM_GHOST SIM_USERS /* nobody's name */
-#define SIM_ROOM0 (SIM_USERS + 1)
-#define SIM_TALKS (SIM_ROOM0 + SIM_ROOMS)
+#define SIM_GHOST  SIM_USERS /* nobody's name */
+#define SIM_ROOM0  (SIM_USERS + 1)
+#define SIM_TALKS  (SIM_ROOM0 + SIM_ROOMS)
+#define SIM_SYSTEM SIM_TALKS /* announcements: nothing is ever missing */
+#define SIM_ALL    (SIM_TALKS + 1)
 
 struct sim_room { /* a group; once it is there, whoever is no member knows of it all the same */
     struct id16 id;
@@ -80,13 +82,13 @@ struct sim_client {
     uint32_t device; /* number; 0: never logged in */
     char token[256];
     bool lives;
-    bool late;                          /* it comes after the beginning */
-    int64_t since;                      /* when it was sure to be known to everybody; 0: not yet */
-    bool rest_in_history;               /* it was told so */
-    bool forgot;                        /* it lost its memory at least once */
-    bool fresh;                         /* … and has not been told since what it has */
-    struct sim_seen *before[SIM_TALKS]; /* what it was shown then */
-    uint64_t cap_before[SIM_TALKS];
+    bool late;                        /* it comes after the beginning */
+    int64_t since;                    /* when it was sure to be known to everybody; 0: not yet */
+    bool rest_in_history;             /* it was told so */
+    bool forgot;                      /* it lost its memory at least once */
+    bool fresh;                       /* … and has not been told since what it has */
+    struct sim_seen *before[SIM_ALL]; /* what it was shown then */
+    uint64_t cap_before[SIM_ALL];
     uint32_t revoked; /* how often somebody wanted to end it, or its tokens */
     bool dropped;     /* it may come back as another device */
     enum sim_client_state state;
@@ -96,9 +98,9 @@ struct sim_client {
     uint64_t next_seq;
     uint32_t n_sent, to_send, delivery, confirmed;
     struct sim_msg *msgs, **msgs_tail;
-    struct sim_talk talks[SIM_TALKS];
+    struct sim_talk talks[SIM_ALL];
     bool confirm_scheduled, pulling;
-    uint32_t pull_talk; /* whose hole; SIM_TALKS: the whole queue */
+    uint32_t pull_talk; /* whose hole; SIM_ALL: the whole queue */
     uint32_t pull_seq_id;
     uint64_t pull_after;
     bool filling; /* one page of history at a time */
@@ -126,7 +128,7 @@ void sim_client_closed(struct sim_client *, struct sim_link *);
 /* sim_talk.c */
 static inline bool sim_talk_is_room(uint32_t talk)
 {
-    return talk >= SIM_ROOM0;
+    return talk >= SIM_ROOM0 && talk < SIM_TALKS;
 }
 void sim_talks_init(struct sim_client *);
 void sim_client_shown(struct sim_client *, const struct id16 *conv, uint64_t seq, const struct sim_seen *);

@@ -19,7 +19,7 @@ void sim_client_confirm_soon(struct sim_client *);
 void sim_client_hang_up(struct sim_client *);
 void sim_client_renew(struct sim_client *); /* the same program, another device */
 
-#define WHOLE_QUEUE SIM_TALKS
+#define WHOLE_QUEUE SIM_ALL
 
 void sim_client_late(struct sim_client *); /* again what a group refused, as if it had been long on its way */
 

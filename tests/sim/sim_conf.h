@@ -9,6 +9,7 @@
 #define SIM_PARTS   2 /* at most, of a keyed topic */
 #define SIM_USERS   6
 #define SIM_DEVICES 10 /* of all users */
+#define SIM_ADMIN   0  /* the user who may announce */
 #define SIM_EDGES   3
 #define SIM_ROOMS   2 /* groups, at most */
 #define SIM_WORKERS 2 /* of each kind */

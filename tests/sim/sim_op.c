@@ -99,6 +99,7 @@ static void word(struct sim_client *c, struct sim_msg *m)
     case IM__CONV_KIND__CONV_GROUP_CREATE:
     case IM__CONV_KIND__CONV_GROUP_RENAME:
     case IM__CONV_KIND__CONV_REACT:
+    case IM__CONV_KIND__CONV_ANNOUNCEMENT:
         snprintf(m->text, sizeof m->text, "%s: %u", c->name, n);
         break;
     default:
@@ -198,7 +199,9 @@ void sim_client_act(struct sim_client *c)
 {
     struct sim *s = c->sim;
     uint32_t room = (uint32_t)sim_below(s, s->conf.rooms);
-    if (!s->conf.rooms || !sim_chance(s, s->conf.room_share))
+    if (sim_chance(s, s->conf.op_share / 16))
+        begin(c, SIM_SYSTEM, IM__CONV_KIND__CONV_ANNOUNCEMENT);
+    else if (!s->conf.rooms || !sim_chance(s, s->conf.room_share))
         act_with_user(c);
     else if (s->world->rooms[room].made)
         act_in_room(c, room);
@@ -213,6 +216,8 @@ bool sim_may_refuse(const struct sim_client *c, const struct sim_msg *m, uint32_
     const struct sim_conf *conf = &c->sim->conf;
     if (m->kind == IM__CONV_KIND__CONV_GROUP_CREATE)
         return code == IM__CODE__GROUP_FULL && conf->group_cap < conf->users;
+    if (m->kind == IM__CONV_KIND__CONV_ANNOUNCEMENT)
+        return code == IM__CODE__NOT_ALLOWED && c->user != SIM_ADMIN;
     if (m->kind != IM__CONV_KIND__CONV_MESSAGE)
         return code >= IM__CODE__NOT_A_MEMBER && code <= IM__CODE__NO_SUCH_MEMBER;
     if (sim_talk_is_room(m->talk))

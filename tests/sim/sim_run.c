@@ -35,6 +35,27 @@ static bool settle(struct sim *s, int64_t patience)
     }
 }
 
+/* The operator's command. */
+static void make_admin(struct sim *s)
+{
+    Im__Inbound in = IM__INBOUND__INIT;
+    Im__Session nobody = IM__SESSION__INIT;
+    Im__InAdmin admin = IM__IN_ADMIN__INIT;
+    uint8_t value[128];
+    struct slice user = slice_id(&s->world->users[SIM_ADMIN].id);
+    in.version = CODEC_VERSION;
+    nobody.slot = UINT32_MAX;
+    in.session = &nobody;
+    admin.on = true;
+    in.body_case = IM__INBOUND__BODY_ADMIN;
+    in.admin = &admin;
+    int n = codec_pack_into(&in.base, value, sizeof value);
+    if (n < 0)
+        abort();
+    sim_log_append(s, T_INBOUND, sim_log_partition(s, T_INBOUND, user), user,
+                   sim_copy(s, (struct slice){value, (size_t)n}));
+}
+
 /* Everybody that is there from the beginning logs in, in peace. */
 static bool begin(struct sim *s)
 {
@@ -42,6 +63,9 @@ static bool begin(struct sim *s)
     for (uint32_t i = 0; i < s->world->n_clients; i++)
         if (!s->world->clients[i].late)
             sim_client_go(&s->world->clients[i]);
+    if (!settle(s, 60 * SEC))
+        return false;
+    make_admin(s);
     if (!settle(s, 60 * SEC))
         return false;
     for (uint32_t i = 0; i < s->world->n_clients; i++)

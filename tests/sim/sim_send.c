@@ -45,6 +45,14 @@ static void send_group(struct sim_client *c, struct sim_link *l, struct sim_msg 
     sim_client_say(c, l, IM__FRAME_TYPE__GROUP_CHAT, seq_id, &chat.base);
 }
 
+static void announce(struct sim_client *c, struct sim_link *l, struct sim_msg *m, uint32_t seq_id)
+{
+    Im__Announce a = IM__ANNOUNCE__INIT;
+    a.client_seq = m->client_seq;
+    a.text = m->text;
+    sim_client_say(c, l, IM__FRAME_TYPE__ANNOUNCE, seq_id, &a.base);
+}
+
 static void send_op(struct sim_client *c, struct sim_link *l, struct sim_msg *m, uint32_t seq_id)
 {
     Im__ConvOp op = IM__CONV_OP__INIT;
@@ -74,7 +82,9 @@ void sim_client_send(struct sim_client *c, struct sim_link *l, struct sim_msg *m
     uint32_t seq_id = SEND_SEQ + (uint32_t)(m->client_seq & 0xfffff);
     m->attempts++;
     m->last_us = c->sim->now;
-    if (m->kind != IM__CONV_KIND__CONV_MESSAGE)
+    if (m->talk == SIM_SYSTEM)
+        announce(c, l, m, seq_id);
+    else if (m->kind != IM__CONV_KIND__CONV_MESSAGE)
         send_op(c, l, m, seq_id);
     else if (sim_talk_is_room(m->talk))
         send_group(c, l, m, seq_id);

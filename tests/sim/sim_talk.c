@@ -13,10 +13,12 @@ uint32_t sim_text_hash(const char *p, size_t n)
 void sim_talks_init(struct sim_client *c)
 {
     struct sim_world *w = c->sim->world;
-    for (uint32_t i = 0; i < SIM_TALKS; i++) {
+    for (uint32_t i = 0; i < SIM_ALL; i++) {
         struct sim_talk *t = &c->talks[i];
         t->room = sim_talk_is_room(i);
-        if (t->room) /* its id comes with it */
+        if (i == SIM_SYSTEM)
+            t->id = id_system();
+        else if (t->room) /* its id comes with it */
             t->id = w->rooms[i - SIM_ROOM0].id;
         else
             t->id = id_direct(w->users[c->user].id, i == SIM_GHOST ? id_user("nobody") : w->users[i].id);
@@ -25,7 +27,7 @@ void sim_talks_init(struct sim_client *c)
 
 static struct sim_talk *find(struct sim_client *c, const struct id16 *conv)
 {
-    for (uint32_t i = 0; i < SIM_TALKS; i++)
+    for (uint32_t i = 0; i < SIM_ALL; i++)
         if (i != c->user && id_eq(c->talks[i].id, *conv))
             return &c->talks[i];
     return NULL;
@@ -33,7 +35,7 @@ static struct sim_talk *find(struct sim_client *c, const struct id16 *conv)
 
 void sim_talks_forget(struct sim_client *c)
 {
-    for (uint32_t i = 0; i < SIM_TALKS; i++) {
+    for (uint32_t i = 0; i < SIM_ALL; i++) {
         struct sim_talk *t = &c->talks[i];
         if (t->cap > c->cap_before[i]) {
             struct sim_seen *v = sim_alloc(c->sim, t->cap * sizeof *v);
