@@ -135,7 +135,7 @@ def info_same(wrong, what, info, c, me, user):
         wrong.same(what + " blocked", info.blocked, user in c.blocked)
         if other != user:
             wrong.same(what + " peer_read", info.peer_read, c.members[other].read)
-    wrong.same(what + " pins", set(info.pins), {n for n in c.pins - c.recalled if me.sees(n)})
+    wrong.same(what + " pins", set(info.pins), c.pinned(user))
 
 
 def worth_listing(c):
@@ -165,14 +165,15 @@ async def strangers(wrong, d, convs):
 
 
 def missing(d, convs):
-    """What a device ought to have been pushed, or told to fetch (news), from the first place on that it knows."""
+    """What a device ought to have been pushed from the first place on that it knows. In a group, being told (news) is
+    enough, and so is a later event: a hole shows itself."""
     out = []
     for conversation in {*d.seen, *d.placed}:
         c = convs.get(conversation.hex())
         known = {*d.seen.get(conversation, ()), *d.placed.get(conversation, ())}
-        told = d.news.get(conversation, 0)
         if c and known:
-            out += [(conversation.hex(), n) for n in c.visible(d.user.hex()) if n > max(told, min(known)) and n not in known]
+            told = max(d.news.get(conversation, 0), max(known)) if c.kind == "group" else min(known)
+            out += [(conversation.hex(), n) for n in c.visible(d.user.hex()) if n > told and n not in known]
     return out
 
 

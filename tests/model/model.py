@@ -295,6 +295,17 @@ class Conv:
         elif kind in ("CONV_FRIEND_CONFIRM", "CONV_FRIEND_REFUSE", "CONV_FRIEND_REMOVE"):
             self.friends, self.asked = kind == "CONV_FRIEND_CONFIRM", None
 
+    def pinned(self, user):
+        """As far as they saw it being pinned and unpinned."""
+        pins = set()
+        for k in self.visible(user):
+            e = self.events[k]
+            if e["kind"] == "CONV_PIN":
+                pins.add(e["target"])
+            elif e["kind"] == "CONV_UNPIN":
+                pins.discard(e["target"])
+        return {n for n in pins - self.recalled if self.members[user].sees(n)}
+
     def now(self, user, n):
         """Message n as `user` may see it: (text, edited, recalled, {who: reaction})."""
         seen = [self.events[k] for k in self.visible(user)]
