@@ -2,6 +2,7 @@
 
 #include "common/base/crash.h"
 #include "common/im/conv_private.h"
+#include "proto/client.pb-c.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,6 +88,13 @@ static void number(struct conv *c, const struct conv_event *e, struct conv_outco
         conv_block_append(c, out->seq, e, out->time_ms);
 }
 
+/* Never was in this group. That a number is too old would tell them that there is a group: of one that is not there no
+ * numbers are kept. */
+static bool outsider(const struct conv *c, const struct conv_member *m)
+{
+    return c->type == CONV_GROUP && !m->n_visible && !m->asked;
+}
+
 struct conv_outcome conv_apply(struct conv *c, const struct conv_event *e)
 {
     const struct conv_rules *rules = rules_of(e->rules);
@@ -97,8 +105,11 @@ struct conv_outcome conv_apply(struct conv *c, const struct conv_event *e)
     if (out.reason)
         return out;
     struct conv_member *m = conv_member_here(c, e->user);
-    if (e->client_seq && conv_ring_lookup(m, e->device, e->client_seq, &out))
+    if (e->client_seq && conv_ring_lookup(m, e->device, e->client_seq, &out)) {
+        if (out.reason == IM__CODE__STALE && outsider(c, m))
+            out.reason = IM__CODE__NOT_A_MEMBER;
         return out;
+    }
     uint16_t reason = rules->judge(c, e, m, &out);
     if (reason == 0)
         number(c, e, &out);

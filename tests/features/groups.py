@@ -205,6 +205,24 @@ async def private_and_unknown_are_alike(w):
         same(named((await eve.question(pb.MEMBERS_REQ, pb.MembersReq(conversation=conversation))).code), "NOT_A_MEMBER")
 
 
+async def old_numbers_tell_nothing(w):
+    """What is kept of a stranger's numbers shows no more than a fresh one would: repeats, gaps, numbers out of the window."""
+    ann, eve = await w.group_of("ann", "eve")
+    private = await ann.group("private", flags=pb.GROUP_PRIVATE)
+    answers = []
+    for conversation in (private, bytes(b ^ 0x5a for b in private)):
+        first = eve.last + 1
+        for _ in range(70):
+            same(named((await eve.write(conversation, "let me in")).code), "NOT_A_MEMBER")
+        begin = len(eve.frames)
+        for number in (first, first + 30, eve.last):
+            eve.repeat(number)
+        await eve.write(conversation, "the end")
+        acks = [pb.MsgAck.FromString(b) for k, _, b in eve.frames[begin:] if k == pb.MSG_ACK]
+        answers.append([(a.client_seq - first, a.stage, named(a.code)) for a in acks if a.stage != pb.ACCEPTED])
+    same(answers[0], answers[1], "the answers of a group that is there, and of none")
+
+
 async def dissolving(w):
     ann, bob, eve = await w.group_of("ann", "bob", "eve")
     choir = await ann.group("choir", bob)

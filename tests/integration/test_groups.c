@@ -31,6 +31,7 @@ CASE(a_short_mute_ends)
 CASE(names_and_notices)
 CASE(joining_by_approval)
 CASE(private_and_unknown_are_alike)
+CASE(old_numbers_tell_nothing)
 CASE(dissolving)
 CASE(two_at_once_agree)
 CASE(who_was_away_catches_up)
@@ -55,6 +56,7 @@ int main(void)
         cmocka_unit_test(names_and_notices),
         cmocka_unit_test(joining_by_approval),
         cmocka_unit_test(private_and_unknown_are_alike),
+        cmocka_unit_test(old_numbers_tell_nothing),
         cmocka_unit_test(dissolving),
         cmocka_unit_test(two_at_once_agree),
         cmocka_unit_test(who_was_away_catches_up),

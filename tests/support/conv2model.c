@@ -558,8 +558,11 @@ struct conv_outcome conv2model_apply(struct conv2model *m, const struct conv_eve
     if (o.reason)
         return o;
     struct muser *u = &m->users[i];
-    if (e->client_seq && known(&u->devices[e->device], e->client_seq, &o))
+    if (e->client_seq && known(&u->devices[e->device], e->client_seq, &o)) {
+        if (o.reason == IM__CODE__STALE && m->is == CONV_GROUP && !u->n && !u->asked)
+            o.reason = IM__CODE__NOT_A_MEMBER; /* as if there were no group */
         return o;
+    }
     uint16_t reason = made && e->kind == IM__CONV_KIND__CONV_GROUP_CREATE ? 0 : judge(m, e, i, o.time_ms, &o);
     o.verdict = reason == 0 ? CONV_ACCEPTED : reason == CONV_NOTED ? CONV_NOTED : CONV_REFUSED;
     o.reason = o.verdict == CONV_REFUSED ? reason : 0;

@@ -67,6 +67,20 @@ static struct conv *group(uint32_t flags)
     return c;
 }
 
+static void old_numbers_tell_a_stranger_nothing(void **state)
+{
+    (void)state;
+    struct conv *c = group(IM__GROUP_FLAG__GROUP_PRIVATE);
+    struct conv_event first = op(IM__CONV_KIND__CONV_MESSAGE, 4);
+    assert_int_equal(did(c, first), IM__CODE__NOT_A_MEMBER);
+    for (int i = 0; i < 2 * CONV_RING; i++)
+        assert_int_equal(did(c, op(IM__CONV_KIND__CONV_MESSAGE, 4)), IM__CODE__NOT_A_MEMBER);
+    assert_int_equal(did(c, first), IM__CODE__NOT_A_MEMBER);
+    assert_int_equal(did(c, about(IM__CONV_KIND__CONV_GROUP_INVITE, 0, 4)), 0);
+    assert_int_equal(did(c, first), IM__CODE__STALE); /* it is not accepted when they are in */
+    conv_free(c);
+}
+
 static void strangers_learn_nothing(void **state)
 {
     (void)state;
@@ -207,6 +221,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(strangers_learn_nothing, setup),
+        cmocka_unit_test_setup(old_numbers_tell_a_stranger_nothing, setup),
         cmocka_unit_test_setup(who_goes_sees_their_going_and_nothing_after, setup),
         cmocka_unit_test_setup(an_ask_is_noted_and_a_repeat_of_it_too, setup),
         cmocka_unit_test_setup(roles, setup),
