@@ -19,7 +19,8 @@ static void join(struct conv *c, struct id16 user)
 
 uint16_t conv_direct_create(struct conv *c, const struct conv_event *e)
 {
-    if (!id_eq(id_direct(e->user, e->peer), c->id))
+    static const struct id16 nobody; /* what was given by its id names no peer */
+    if (id_eq(e->peer, nobody) || !id_eq(id_direct(e->user, e->peer), c->id))
         return IM__CODE__NOT_A_MEMBER;
     if (e->kind == IM__CONV_KIND__CONV_RECEIPT)
         return IM__CODE__NO_CHANGE;

@@ -217,6 +217,31 @@ static void bad_cells_change_nothing(void **state)
     convstore_release(&store);
 }
 
+/* A direct conversation given by its id names no peer: that must not be taken for one. */
+static void nobody_is_no_peer(void **state)
+{
+    (void)state;
+    const struct id16 nobody = {{0}};
+    struct conv *c = conv_new(id_direct(u[0], nobody));
+    conv_load(c, &(struct conv_cell){.key_n = 1});
+    struct conv_event e = op(IM__CONV_KIND__CONV_MESSAGE, 0);
+    e.conv = conv_id(c);
+    assert_int_equal(did(c, e), IM__CODE__NOT_A_MEMBER);
+    assert_int_equal(conv_type(c), CONV_NOTHING);
+    conv_free(c);
+}
+
+static void a_mute_outlives_leaving(void **state)
+{
+    (void)state;
+    struct conv *c = group(0);
+    assert_int_equal(did(c, about(IM__CONV_KIND__CONV_GROUP_MUTE, 0, 1)), 0);
+    assert_int_equal(did(c, op(IM__CONV_KIND__CONV_GROUP_LEAVE, 1)), 0);
+    assert_int_equal(did(c, op(IM__CONV_KIND__CONV_GROUP_JOIN, 1)), 0);
+    assert_int_equal(did(c, op(IM__CONV_KIND__CONV_MESSAGE, 1)), IM__CODE__MUTED);
+    conv_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +251,8 @@ int main(void)
         cmocka_unit_test_setup(an_ask_is_noted_and_a_repeat_of_it_too, setup),
         cmocka_unit_test_setup(roles, setup),
         cmocka_unit_test_setup(receipts_only_rise, setup),
+        cmocka_unit_test_setup(nobody_is_no_peer, setup),
+        cmocka_unit_test_setup(a_mute_outlives_leaving, setup),
         cmocka_unit_test_setup(bad_cells_change_nothing, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
