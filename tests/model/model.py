@@ -233,7 +233,7 @@ class Conv:
     def join(self, users, n):
         for u in users:
             m = self.member(u)
-            m.rank, m.mute = 1, 0
+            m.rank = 1  # a mute outlives leaving
             m.intervals.append([n, None])
             if self.flags & HISTORY:
                 m.intervals[-1][0] = 1
