@@ -123,6 +123,8 @@ static void on_login(struct group *g, struct member *m, struct wire w)
 
 static void all_have(struct group *g, struct group_sent *s)
 {
+    if (g->phase == G_PROBE && s != &g->sent[g->ops - 1])
+        return; /* a later one is on its way: only when all have that, all stand at the same number */
     if (g->phase == G_PROBE) {
         group_enter(g, G_WARM);
         g->first = g->ops;

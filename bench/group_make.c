@@ -14,7 +14,7 @@
 #define AT_ONCE  64
 #define A_STEP   100 /* members that one operation may name */
 #define STEPS    8
-#define PROBE_NS 1000000000
+#define PROBE_NS 2000000000
 
 void group_open_more(struct group *g)
 {
@@ -83,7 +83,7 @@ void group_made(struct group *g, uint64_t sequenced)
     group_probe(g);
 }
 
-/* Again once a second: who has just logged in, or was just invited, may be missed. */
+/* Again every two seconds: who has just logged in, or was just invited, may be missed. */
 void group_probe(struct group *g)
 {
     int64_t now = now_ns();
