@@ -216,7 +216,7 @@ class Conv:
             elif kind == "CONV_GROUP_MUTE":
                 need(any(self.members[u].mute != until for u in users), "NO_CHANGE")
             elif kind == "CONV_GROUP_UNMUTE":
-                need(any(self.members[u].mute for u in users), "NO_CHANGE")
+                need(any(self.members[u].mute == -1 or self.members[u].mute > now for u in users), "NO_CHANGE")
         elif kind == "CONV_GROUP_SETTINGS":
             need(self.settings_after(r) != self.flags, "NO_CHANGE")
         return "number"
