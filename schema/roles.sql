@@ -9,11 +9,11 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON parley_marks, cells, messages, conversat
     verifiers, search_blocks TO parley_persister;
 GRANT EXECUTE ON FUNCTION parley_open, parley_fence, parley_index_blocks TO parley_persister;
 
--- Reads cells and numbers when Redis has lost them; nothing else, and no bodies.
+-- Reads cells and what was decided when Redis has lost them; nothing else, and no bodies.
 CREATE ROLE parley_fanout LOGIN;
 GRANT USAGE ON SCHEMA public TO parley_fanout;
 GRANT SELECT ON parley_marks, cells TO parley_fanout;
-GRANT SELECT (conv_part, conv_offset, seq, time_ms) ON messages TO parley_fanout;
+GRANT SELECT (conv_part, conv_offset, seq, time_ms, until_ms, users) ON messages TO parley_fanout;
 
 -- Answers questions; writes nothing, and could not.
 CREATE ROLE parley_query LOGIN;
