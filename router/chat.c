@@ -24,7 +24,7 @@ static Im__ConvSettings settings_of(const struct router *r, const struct account
 {
     Im__ConvSettings s = IM__CONV_SETTINGS__INIT;
     s.strangers_refused = r->settings->strangers_refused;
-    s.recall_limit_s = (uint32_t)(r->settings->recall_limit_ms / 1000);
+    s.recall_limit_s = (uint32_t)((r->settings->recall_limit_ms + 999) / 1000); /* 0 is no limit */
     s.group_cap = (uint32_t)r->settings->group_cap;
     s.receipt_cap = (uint32_t)r->settings->receipt_cap;
     s.admin = a->admin;
