@@ -122,8 +122,7 @@ static bool holds(const uint32_t *list, size_t n, uint32_t device)
     return false;
 }
 
-/* Is there a device that none of `served` is? */
-static bool misses(const uint32_t *devices, size_t n, const uint32_t *served, size_t n_served)
+bool crowd_misses(const uint32_t *devices, size_t n, const uint32_t *served, size_t n_served)
 {
     for (size_t i = 0; i < n; i++) {
         if (!holds(served, n_served, devices[i]))
@@ -158,7 +157,7 @@ void crowd_add(struct crowd *c, struct id16 user, uint32_t here)
     if (here && !holds(served, n_served, here))
         served[n_served++] = here;
     /* Nobody live: which devices there are is not known here. */
-    if (n == 0 || n_devices == 0 || misses(devices, n_devices, served, n_served))
+    if (n == 0 || n_devices == 0 || crowd_misses(devices, n_devices, served, n_served))
         add_absent(c, user, served, n_served);
 }
 

@@ -34,4 +34,7 @@ size_t crowd_tell(struct crowd *, struct deliver *, struct fx *, const struct de
  * Returns how many users. */
 size_t crowd_queue(const struct crowd *, struct fx *, uint64_t seq, bool left, struct slice trace);
 
+/* Of one user: is there a device that none of `served` is? */
+bool crowd_misses(const uint32_t *devices, size_t n, const uint32_t *served, size_t n_served);
+
 #endif

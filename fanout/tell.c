@@ -73,25 +73,6 @@ static void tell_sender(struct tell *t, struct fx *fx, const struct convrec *rec
     tell_count(1);
 }
 
-static bool holds(const uint32_t *list, size_t n, uint32_t device)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (list[i] == device)
-            return true;
-    }
-    return false;
-}
-
-/* Is there a device that none of `served` is? */
-static bool misses(const uint32_t *devices, size_t n, const uint32_t *served, size_t n_served)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (!holds(served, n_served, devices[i]))
-            return true;
-    }
-    return false;
-}
-
 static void tell_one(struct tell *t, struct fx *fx, struct id16 user, const struct convrec *rec,
                      const struct deliver_item *item)
 {
@@ -112,7 +93,7 @@ static void tell_one(struct tell *t, struct fx *fx, struct id16 user, const stru
     deliver_each(t->deliver, fx, item, live, n_to);
     tell_count(n_to);
     /* Nobody live: which devices there are is not known here. */
-    if (n == 0 || n_devices == 0 || misses(devices, n_devices, served, n_served)) {
+    if (n == 0 || n_devices == 0 || crowd_misses(devices, n_devices, served, n_served)) {
         const struct push_item queued = {.conv = item->conv, .seq = item->seq, .payload = item->payload};
         push_offline(fx, user, &queued, served, n_served, rec->trace);
         tell_count_offline(1);

@@ -57,11 +57,29 @@ static bool tell_admins(struct tell *t, struct fx *fx, const struct conv *conv, 
     return true;
 }
 
+/* Each who asked, and was declined, hears of oneself alone. */
+static void tell_declined(struct tell *t, struct fx *fx, const struct conv *conv, const struct convrec *rec,
+                          const struct conv_outcome *out)
+{
+    const uint8_t *users = rec->event.users.p;
+    for (size_t i = 0; i < rec->event.users.n / ID_SIZE; i++) {
+        struct id16 user;
+        struct conv_outcome one = *out;
+        one.changed[0] = one.changed[1] = 0;
+        one.changed[i / 64] = out->changed[i / 64] & UINT64_C(1) << i % 64;
+        if (!one.changed[i / 64])
+            continue;
+        memcpy(user.b, users + i * ID_SIZE, ID_SIZE);
+        const struct deliver_item item = tell_item(IM__ITEM_KIND__ITEM_EVENT, IM__FRAME_TYPE__NOTE_PUSH,
+                                                   push_note(fx, conv, rec, &one), rec);
+        tell_user(t, fx, user, rec, &item);
+    }
+}
+
 bool tell_note(struct tell *t, struct fx *fx, const struct conv *conv, const struct convrec *rec,
                const struct conv_outcome *out)
 {
     const struct conv_event *ev = &rec->event;
-    const uint8_t *users = ev->users.p;
     if (ev->kind == IM__CONV_KIND__CONV_RECEIPT)
         return tell_receipt(t, fx, conv, rec, out);
     const struct deliver_item item =
@@ -72,12 +90,7 @@ bool tell_note(struct tell *t, struct fx *fx, const struct conv *conv, const str
         tell_user(t, fx, ev->user, rec, &item);
         return true;
     case IM__CONV_KIND__CONV_GROUP_DECLINE:
-        for (size_t i = 0; i < ev->users.n / ID_SIZE; i++) {
-            struct id16 user;
-            memcpy(user.b, users + i * ID_SIZE, ID_SIZE);
-            if (out->changed[i / 64] >> i % 64 & 1)
-                tell_user(t, fx, user, rec, &item);
-        }
+        tell_declined(t, fx, conv, rec, out);
         return tell_admins(t, fx, conv, rec, &item);
     default:
         return tell_admins(t, fx, conv, rec, &item);

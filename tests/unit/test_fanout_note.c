@@ -140,6 +140,30 @@ static void a_request_to_join_goes_to_the_admins(void **state)
     assert_null(heard_by(w, &t.bert));
 }
 
+/* Who else asked is the admins' to know. */
+static void a_decline_names_nobody_else(void **state)
+{
+    struct world *w = *state;
+    struct trio t = trio(w, IM__GROUP_FLAG__GROUP_APPROVAL);
+    struct session dora = live(w, "dora", 1, 3, 40, 1), emil = live(w, "emil", 1, 3, 41, 1);
+    one(w, (struct op){.from = "dora", .client_seq = 1, .kind = K(GROUP_JOIN), .conv = t.g});
+    one(w, (struct op){.from = "emil", .client_seq = 1, .kind = K(GROUP_JOIN), .conv = t.g});
+    pass(w);
+    one(w, (struct op){.from = "anna",
+                       .client_seq = 3,
+                       .kind = K(GROUP_DECLINE),
+                       .conv = t.g,
+                       .users = {"dora", "emil"},
+                       .origin = &t.anna});
+    const Im__NotePush *p = UNPACK(w, note_push, event(w, &dora, IM__FRAME_TYPE__NOTE_PUSH));
+    assert_int_equal(p->n_users, 1);
+    assert_memory_equal(p->users[0].data, dora.user.b, ID_SIZE);
+    p = UNPACK(w, note_push, event(w, &emil, IM__FRAME_TYPE__NOTE_PUSH));
+    assert_int_equal(p->n_users, 1);
+    p = UNPACK(w, note_push, event(w, &t.anna2, IM__FRAME_TYPE__NOTE_PUSH));
+    assert_int_equal(p->n_users, 2);
+}
+
 static void a_block_is_told_to_ones_own_devices_only(void **state)
 {
     struct world *w = *state;
@@ -280,6 +304,7 @@ int main(void)
         T(who_came_later_learns_nothing_of_what_was_read_before),
         T(a_receipt_between_two),
         T(a_request_to_join_goes_to_the_admins),
+        T(a_decline_names_nobody_else),
         T(a_block_is_told_to_ones_own_devices_only),
         T(an_announcement_is_one_item_per_held_slot),
         T(the_others_see_one_type),
