@@ -3,7 +3,7 @@ import asyncio
 import json
 import subprocess
 
-from device import Device, pb
+from device import WAIT_S, Device, Lost, pb
 from model import RANK
 
 ROLE = {0: "no member", 1: "MEMBER", 2: "ADMIN", 3: "OWNER"}
@@ -53,9 +53,13 @@ async def pages(d, kind, request, items):
 async def patient(d, kind, request):
     behind = 0
     while True:
-        r = await d.ask(kind, request)
+        try:
+            r = await d.ask(kind, request)
+        except Lost:
+            await d.log_in(0)
+            continue
         behind += r.code == pb.BEHIND
-        if r.code not in (pb.TOO_MANY_REQUESTS, pb.BUSY, pb.BEHIND) or behind > 2:
+        if r.code not in (pb.TOO_MANY_REQUESTS, pb.BUSY, pb.BEHIND) or behind > (10 if d.patience else 2):
             return r
         await asyncio.sleep(0.05 + getattr(r, "retry_after_ms", 0) / 1000)
 
@@ -165,25 +169,41 @@ async def strangers(wrong, d, convs):
 
 
 def missing(d, convs):
-    """What a device ought to have been pushed from the first place on that it knows. In a group, being told (news) is
-    enough, and so is a later event: a hole shows itself."""
+    """What a device ought to have been pushed, or told to fetch: it was there before all conversations. Events of a group are
+    told of by news, or by a later event: the hole before that is filled from history."""
     out = []
-    for conversation in {*d.seen, *d.placed}:
-        c = convs.get(conversation.hex())
-        known = {*d.seen.get(conversation, ()), *d.placed.get(conversation, ())}
-        if c and known:
-            told = max(d.news.get(conversation, 0), max(known)) if c.kind == "group" else min(known)
-            out += [(conversation.hex(), n) for n in c.visible(d.user.hex()) if n > told and n not in known]
+    for k, c in convs.items():
+        known, told = known_to(d, bytes.fromhex(k))
+        if c.kind == "group":
+            told = max(told, *known, 0)
+        out += [(k, n) for n in c.visible(d.user.hex()) if n > told and n not in known]
     return out
 
 
+def known_to(d, conversation):
+    return {*d.seen.get(conversation, ()), *d.placed.get(conversation, ())}, d.news.get(conversation, 0)
+
+
+def ranges(places):
+    """1-4 6 9-11"""
+    out = []
+    for n in sorted(places):
+        if out and out[-1][1] == n - 1:
+            out[-1][1] = n
+        else:
+            out.append([n, n])
+    return " ".join(str(a) if a == b else f"{a}-{b}" for a, b in out)
+
+
 async def complete(wrong, devices, convs):
-    limit = asyncio.get_running_loop().time() + 20
+    limit = asyncio.get_running_loop().time() + WAIT_S / 2
     for d in devices:
         while missing(d, convs) and asyncio.get_running_loop().time() < limit:
             await asyncio.sleep(0.1)
         for k, n in missing(d, convs):
-            wrong.append(f"{d.login}/{d.number} was neither pushed nor told of {k}/{n} ({convs[k].events[n]['kind']})")
+            known, told = known_to(d, bytes.fromhex(k))
+            wrong.append(f"{d.login}/{d.number} was neither pushed nor told of {k}/{n} ({convs[k].events[n]['kind']}): has {ranges(known)}, "
+                         f"told up to {told}, the user is {d.user.hex()}")
 
 
 def seen_is_right(wrong, d, convs, live):
@@ -226,6 +246,7 @@ async def receipts_in(d, convs):
 
 async def compare(args, devices, convs, outcomes):
     wrong = Differences()
+    await complete(wrong, devices, convs)
     for d in devices:
         wrong.extend(f"{d.login}/{d.number}: {line}" for line in d.wrong)
         outcomes_of(wrong, d, outcomes)
@@ -239,7 +260,6 @@ async def compare(args, devices, convs, outcomes):
             await conversation_of(wrong, fresh, c, k)
         await strangers(wrong, fresh, convs)
         await fresh.close()
-    await complete(wrong, devices, convs)
     if args.psql:
         await database(wrong, args, convs)
     assert RANK["OWNER"] == pb.OWNER

@@ -27,6 +27,9 @@ class Lost(Exception):
 
 
 class Device:
+    patience = None         # seconds without an answer or an outcome after which a connection is given up; None: a failure
+    confirm_later = None    # seconds after which what was pushed is confirmed, also when it is little
+
     def __init__(self, login, device_id, edges):
         self.login, self.device_id, self.edges = login, device_id, edges
         self.user, self.number, self.token, self.password = b"", 0, "", "pass word " + login
@@ -45,7 +48,7 @@ class Device:
     async def open(self, edge):
         host, port = self.edges[edge % len(self.edges)].rsplit(":", 1)
         self.reader, self.writer = await asyncio.open_connection(host, int(port))
-        self.seq_id, self.delivery, self.unconfirmed, self.answers, self.asked = 0, 0, 0, {}, {}
+        self.seq_id, self.delivery, self.unconfirmed, self.answers, self.asked, self.pulls = 0, 0, 0, {}, {}, {}
         self.over = False
         self.task = asyncio.create_task(self.read())
 
@@ -61,8 +64,11 @@ class Device:
             raise Lost()
         f = self.answers[self.frame(kind, message)] = asyncio.get_running_loop().create_future()
         try:
-            return await asyncio.wait_for(f, WAIT_S)
+            return await asyncio.wait_for(f, self.patience or WAIT_S)
         except asyncio.TimeoutError:
+            if self.patience:
+                await self.cut()
+                raise Lost() from None
             raise AssertionError(f"{self.login}: no answer to {kind} in {WAIT_S} s") from None
 
     async def read(self):
@@ -71,7 +77,7 @@ class Device:
                 total, kind, seq_id = HEADER.unpack(await self.reader.readexactly(HEADER.size))
                 payload = await self.reader.readexactly(total - HEADER.size)
                 self.take(kind, seq_id, payload)
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, OSError):
             pass
         self.over = True
         self.changed.set()
@@ -95,6 +101,8 @@ class Device:
                 self.page(m, seq_id)
             if kind == pb.ERROR and seq_id in self.asked:
                 self.refused(self.asked[seq_id], m)
+            if kind == pb.ERROR and seq_id in self.pulls:
+                self.later(0.2 + m.retry_after_ms / 1000, self.pull, self.pulls[seq_id])
             f = self.answers.pop(seq_id, None)
             if f and not f.done():
                 f.set_result(m)
@@ -104,6 +112,8 @@ class Device:
             self.wrong.append(f"delivery number {seq_id} after {self.delivery}")
         self.delivery = seq_id
         self.unconfirmed += 1
+        if self.unconfirmed == 1 and self.confirm_later:
+            self.later(self.confirm_later, self.confirm)
         if self.unconfirmed >= 20:
             self.confirm()
 
@@ -128,8 +138,16 @@ class Device:
         for item in m.items:
             self.keep(item)
         self.hear(m.news)
-        if m.more and seq_id == 0:
-            self.frame(pb.PULL_OFFLINE_REQ, pb.PullOfflineReq(after=m.next))
+        if m.more and (seq_id == 0 or seq_id in self.pulls):
+            self.pull(m.next)
+
+    def pull(self, after):
+        self.pulls[self.frame(pb.PULL_OFFLINE_REQ, pb.PullOfflineReq(after=after))] = after
+
+    def later(self, delay_s, call, *args):
+        """On this connection, if it is still there."""
+        task = self.task
+        asyncio.get_running_loop().call_later(delay_s, lambda: self.task is task and not self.over and call(*args))
 
     def confirm(self):
         """Cursors are left out now and then: the server must cope with repeats, never with losses."""
@@ -157,7 +175,7 @@ class Device:
 
     def refused(self, client_seq, error):
         if error.code in AGAIN:
-            asyncio.get_running_loop().call_later(0.2 + error.retry_after_ms / 1000, self.again, client_seq)
+            self.later(0.2 + error.retry_after_ms / 1000, self.again, client_seq)
         elif client_seq in self.sends:
             self.outcome(client_seq, error)
 
@@ -178,9 +196,9 @@ class Device:
         self.frame(kind, m)
 
     async def settled(self, most=0):
-        """Until at most `most` sends have no outcome."""
-        limit = asyncio.get_running_loop().time() + WAIT_S
-        while len(self.sends) > most:
+        """Until at most `most` sends have no outcome, and none of them is so old that the ring could forget it."""
+        limit = asyncio.get_running_loop().time() + (self.patience or WAIT_S)
+        while len(self.sends) > most or min(self.sends, default=self.last) < self.last - 40:
             self.changed.clear()
             if self.over:
                 raise Lost()
@@ -188,6 +206,9 @@ class Device:
             try:
                 await asyncio.wait_for(self.changed.wait(), max(left, 0.01))
             except asyncio.TimeoutError:
+                if self.patience:
+                    await self.cut()
+                    raise Lost() from None
                 raise AssertionError(f"{self.login}: no outcome of {sorted(self.sends)} in {WAIT_S} s") from None
 
     # ---- sessions ----
@@ -198,18 +219,20 @@ class Device:
             m.token = self.token
         else:
             m.login, m.password = self.login, self.password
+        limit, pause = asyncio.get_running_loop().time() + WAIT_S, 0.1
         while True:
-            await self.open(edge)
             try:
+                await self.open(edge)
                 r = await self.ask(pb.LOGIN_REQ, m)
-            except Lost:
-                await asyncio.sleep(0.2)
-                continue
-            if r.code == pb.OK:
-                break
-            self.writer.close()
-            assert r.code in AGAIN, f"{self.login}: log-in: {r}"
-            await asyncio.sleep(0.3)
+                if r.code == pb.OK:
+                    break
+                self.writer.close()
+                assert r.code in AGAIN, f"{self.login}: log-in: {r}"
+            except (Lost, OSError) as e:
+                r = repr(e)
+            assert asyncio.get_running_loop().time() < limit, f"{self.login}: no log-in in {WAIT_S} s: {r}"
+            await asyncio.sleep(pause)
+            edge, pause = edge + 1, min(2 * pause, 2)
         self.user, self.number, self.token = r.user, r.device, r.token
         self.last, self.fresh = max(self.last, r.client_seq_base), False
         for client_seq in sorted(self.sends):

@@ -3,7 +3,9 @@
 can be seen is compared with what a plain model (model.py) makes of the log.
 
     random_ops.py --edges HOST:PORT,… --tail 'COMMAND…' [--psql CONNINFO] [--seed N] [--seconds S] [--users N]
+                  [--healed FILE] [--patience S]
 
+With --healed it goes on until FILE is there, and a moment longer; with --patience a connection that is silent is given up.
 COMMAND prints the records of im.conversation as JSON lines (parleyctl tail conversation --from beginning --until-end
 --json). Prints one line per run; exit status 0: no difference; 1: differences, each said; 2: wrong usage.
 """
@@ -11,6 +13,7 @@ import argparse
 import asyncio
 import calendar
 import json
+import os
 import random
 import shlex
 import subprocess
@@ -18,7 +21,7 @@ import sys
 import time
 
 from compare import compare
-from device import Device, Lost, pb
+from device import AGAIN, WAIT_S, Device, Lost, pb
 from model import fold
 
 TEXTS = ["hello", "naïve café", "你好世界", "\U0001f600", "a" * 300, "'; DROP TABLE messages; --", "%s%n"]
@@ -40,8 +43,16 @@ class World:
         self.random = random.Random(args.seed)
         self.users, self.groups, self.heads = [], [], {}
         self.tag = f"{args.seed:x}-{int(time.time() * 1000) % 0xffffff:x}"
-        self.until = time.monotonic() + args.seconds
         self.count = {}
+
+    def begin(self, args):
+        self.until, self.healed = time.monotonic() + args.seconds, args.healed
+        self.pause = 0.1 if self.healed else 0.02
+
+    def over(self):
+        if self.healed and os.path.exists(self.healed):
+            self.healed, self.until = None, max(self.until, time.monotonic() + 2)
+        return not self.healed and time.monotonic() > self.until
 
 
 def any_users(w, r):
@@ -137,7 +148,7 @@ async def live(w, d, seed):
     r = random.Random(seed)
     names, weights = list(OPS), list(OPS.values())
     known = d.last
-    while time.monotonic() < w.until:
+    while not w.over():
         name = r.choices(names, weights)[0]
         try:
             await one(w, d, r, name)
@@ -146,12 +157,41 @@ async def live(w, d, seed):
             learn(w, d, known)
         except Lost:
             await d.log_in(r.randrange(len(d.edges)))
-        await asyncio.sleep(r.random() * 0.02)
+        await asyncio.sleep(r.random() * w.pause)
+    limit = time.monotonic() + WAIT_S
     while True:
         try:
             return await d.settled()
         except Lost:
+            assert time.monotonic() < limit, f"{d.login}: no outcome of {sorted(d.sends)} in {WAIT_S} s"
             await d.log_in(0)
+
+
+async def tend(d):
+    """Whoever is waiting comes back when the connection ends."""
+    while True:
+        d.changed.clear()
+        if d.over:
+            await d.log_in(0)
+        await d.changed.wait()
+
+
+async def sign_up(d, edge):
+    """An answer that was lost is an account that exists."""
+    limit, again = time.monotonic() + WAIT_S, False
+    while True:
+        try:
+            await d.open(edge)
+            m = await d.ask(pb.REGISTER_REQ, pb.RegisterReq(login=d.login, password=d.password))
+            await d.close()
+            if m.code == pb.OK or again and m.code == pb.ACCOUNT_EXISTS:
+                return
+            assert m.code in AGAIN, f"registering: {m}"
+        except (Lost, OSError) as e:
+            m = repr(e)
+        assert time.monotonic() < limit, f"registering: {m}"
+        edge, again = edge + 1, True
+        await asyncio.sleep(0.3)
 
 
 async def register(w, args, edges):
@@ -160,14 +200,7 @@ async def register(w, args, edges):
         login = f"u{i}-{w.tag}"
         for k in range(1 + i % 2):
             people.append(Device(login, f"dev-{k}", edges))
-        await people[-1].open(i)
-        while True:
-            m = await people[-1].ask(pb.REGISTER_REQ, pb.RegisterReq(login=login, password=people[-1].password))
-            if m.code == pb.OK:
-                break
-            assert m.code in (pb.BUSY, pb.TOO_MANY_REQUESTS), f"registering: {m}"
-            await asyncio.sleep(0.3)
-        await people[-1].close()
+        await sign_up(people[-1], i)
         w.users.append(login)
     for i, d in enumerate(people):
         await d.log_in(i)
@@ -183,14 +216,26 @@ def read_log(command):
     return records
 
 
+async def whole_log(command):
+    """Receipts and repeats have no outcome to wait for: until nothing more comes."""
+    before, records = -1, read_log(command)
+    while len(records) != before:
+        await asyncio.sleep(0.3)
+        before, records = len(records), read_log(command)
+    return records
+
+
 async def run(args):
     w, edges = World(args), args.edges.split(",")
     devices = await register(w, args, edges)
-    w.until = time.monotonic() + args.seconds
+    w.begin(args)
     await asyncio.gather(*(live(w, d, args.seed * 1000 + i) for i, d in enumerate(devices)))
-    records = read_log(args.tail)
+    tenders = [asyncio.create_task(tend(d)) for d in devices]
+    records = await whole_log(args.tail)
     convs, outcomes = fold(records)
     wrong = await compare(args, devices, convs, outcomes)
+    for t in tenders:
+        t.cancel()
     sends = sum(len(d.done) for d in devices)
     print(f"seed {args.seed}: {len(devices)} devices, {sum(w.count.values())} operations, {sends} sends, {len(records)} records, "
           f"{len(convs)} conversations: {len(wrong)} differences", flush=True)
@@ -209,7 +254,11 @@ def main():
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--seconds", type=float, default=10)
     p.add_argument("--users", type=int, default=6)
-    return asyncio.run(run(p.parse_args()))
+    p.add_argument("--healed")
+    p.add_argument("--patience", type=float)
+    args = p.parse_args()
+    Device.patience, Device.confirm_later = args.patience, 3
+    return asyncio.run(run(args))
 
 
 sys.exit(main())

@@ -100,7 +100,9 @@ static void surprised(struct pl *pl, enum pl_kind kind, int i)
 {
     struct pl_proc *p = &pl->procs[kind][i];
     pl->deaths++;
-    if (pl->supervised) {
+    /* What a test does is SIGKILL; a defect of the process is never what a supervisor is for. */
+    bool crashed = WIFSIGNALED(p->status) && WTERMSIG(p->status) != SIGKILL;
+    if (pl->supervised && !crashed) {
         pl_start(pl, kind, i, NULL);
         return;
     }
