@@ -79,7 +79,7 @@ static struct sides sides_of(const struct question *q)
     if (r->time_ms || r->direction == IM__DIRECTION__AROUND)
         return (struct sides){limit / 2, limit - limit / 2, (int64_t)seq, (int64_t)seq};
     if (r->direction == IM__DIRECTION__AFTER)
-        return (struct sides){0, limit, 0, (int64_t)(seq + 1)};
+        return (struct sides){0, limit, 0, seq < INT64_MAX ? (int64_t)seq + 1 : INT64_MAX};
     return (struct sides){limit, 0, seq ? (int64_t)seq : INT64_MAX, 0};
 }
 

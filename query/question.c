@@ -58,11 +58,12 @@ int question_init(struct question *q, const struct question_env *env, struct are
     return 0;
 }
 
+/* For who left no further than they see: how a group goes on without them is not theirs to watch. */
 static const struct db_stmt head_stmt = {
     .name = "head",
-    .sql = "SELECT h.seq FROM (SELECT m.conv FROM memberships m WHERE m.user_id = $1::bytea AND m.conv = "
-           "$2::bytea "
-           "UNION ALL SELECT c.conv FROM conversations c WHERE c.conv = $2::bytea AND c.type = 3) m, "
+    .sql = "SELECT least(h.seq, m.upto) FROM (SELECT m.conv, upper(m.visible) - 1 AS upto FROM memberships m "
+           "WHERE m.user_id = $1::bytea AND m.conv = $2::bytea AND NOT isempty(m.visible) "
+           "UNION ALL SELECT c.conv, NULL FROM conversations c WHERE c.conv = $2::bytea AND c.type = 3) m, "
            "LATERAL (SELECT x.seq FROM messages x WHERE x.conv = m.conv ORDER BY x.seq DESC LIMIT 1) h",
     .n_params = 2};
 
