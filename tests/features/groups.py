@@ -174,6 +174,7 @@ async def joining_by_approval(w):
     same((await ann.note(pb.CONV_GROUP_JOIN, choir)).text, "it is me")
     await cid.denied(pb.NO_CHANGE, pb.CONV_GROUP_JOIN, **where)
     await dan.noted(pb.CONV_GROUP_JOIN, **where)
+    await ann.caught_up(choir, 1)
     await until_asked(ann, choir, {cid.login: "it is me", dan.login: ""})
     same(named((await bob.question(pb.ASKS_REQ, pb.AsksReq(conversation=choir))).code), "NOT_ALLOWED")
     await bob.denied(pb.NOT_ALLOWED, pb.CONV_GROUP_APPROVE, logins=[cid.login], **where)

@@ -96,6 +96,7 @@ async def blocking(w):
     await ann.numbered(REQUEST, to=bob.login)
     seq = await bob.numbered(CONFIRM, to=ann.login)
     conversation = next(iter(bob.seen))
+    await ann.caught_up(conversation, seq)
     await ann.noted(BLOCK, to=bob.login)
     same((await desk.note(BLOCK, conversation)).sender_login, ann.login, "one's own devices are told")
     await ann.denied(pb.NO_CHANGE, BLOCK, to=bob.login)

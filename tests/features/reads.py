@@ -144,7 +144,7 @@ async def search_follows_edits(w):
 
 async def behind(w):
     """Stopped: who waits for their own message is told BEHIND, and that it is in the log."""
-    ann, bob = await w.group_of("ann", "bob")
+    ann, bob = await asyncio.gather(w.person("ann"), w.person("bob", 1))
     conversation, n = await ann.say(bob.login, "nobody writes this down yet")
     await bob.event(conversation, n)
     q = pb.HistoryReq(conversation=conversation, wait=pb.Wait(conversation=conversation, seq=n))

@@ -26,6 +26,8 @@ async def delivered_and_read(w):
     await raised(ann, conversation, bob.user, "read", n)
     await raised(phone, conversation, bob.user, "read", n)
 
+    await ann.caught_up(conversation, n)
+
     async def peer():
         i = await ann.info(conversation)
         return i.peer_read, i.peer_delivered
@@ -78,6 +80,7 @@ async def read_counts_in_a_group(w):
     ann, bob, cid = await w.group_of("ann", "bob", "cid")
     choir = await ann.group("choir", bob, cid)
     _, n = await ann.say(choir, "who reads this?")
+    await ann.caught_up(choir, n)
     for i, p in enumerate((bob, cid), 1):
         await p.event(choir, n)
         p.frame(pb.MSG_READ, read(choir, n))
@@ -95,6 +98,7 @@ async def read_counts_only_in_small_groups(w):
     phone = await w.device(bob, "phone", 0)
     choir = await ann.group("choir", bob, cid)
     _, n = await ann.say(choir, "who reads this?")
+    await ann.caught_up(choir, n)
     await bob.event(choir, n)
     bob.frame(pb.MSG_READ, read(choir, n))
     await raised(phone, choir, bob.user, "read", n)

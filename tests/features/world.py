@@ -197,8 +197,13 @@ class World:
         return p
 
     async def group_of(self, *names):
-        """People, each at the next edge."""
-        return await asyncio.gather(*(self.person(n, i) for i, n in enumerate(names)))
+        """People, each at the next edge, whom the read models know."""
+        people = await asyncio.gather(*(self.person(n, i) for i, n in enumerate(names)))
+
+        async def known():
+            return len(await people[0].found(users=[p.user for p in people]))
+        await eventually(known, len(people), "people in the read models")
+        return people
 
     async def device(self, of, device_id, edge=0):
         p = Person(of.login, device_id, self.edges)
