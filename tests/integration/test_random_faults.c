@@ -1,7 +1,8 @@
 /* The random operations of test_random while processes and servers die in random order: once all is healed, the model finds
  * no difference: outcomes, history, lists, unread, and what every device was pushed or told of.
  *
- * RANDOM_SEED, RANDOM_SEEDS, RANDOM_SECONDS as there; the order of the faults comes of the seed too. */
+ * RANDOM_SEED, RANDOM_SEEDS, RANDOM_SECONDS as there; the order of the faults comes of the seed too. FAULT_EVERY_MS: the
+ * pause between two, on average. */
 #include "tests/support/pipeline.h"
 #include "tests/support/script.h"
 
@@ -180,6 +181,7 @@ static pid_t start(long seed, long seconds, const char *healed)
 static void run(long seed, long seconds)
 {
     int faults[2 * FAULTS], status = 0;
+    long every = setting("FAULT_EVERY_MS", 1200);
     char healed[PATH_MAX + 32];
     memset(&now, 0, sizeof now);
     now.seed = (unsigned)seed;
@@ -190,7 +192,7 @@ static void run(long seed, long seconds)
     bool on = goes_on(script, 2000, &status);
     for (size_t i = 0; on && (i < n || clock_mono_ms() - now.begun < seconds * 1000); i++) {
         happen(faults[i % n]);
-        on = goes_on(script, 600 + below(1200), &status);
+        on = goes_on(script, every / 2 + below((int)every), &status);
     }
     assert_true(now.fired > 0);
     if (on) {

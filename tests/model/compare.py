@@ -92,7 +92,8 @@ async def conversation_of(wrong, d, c, conv_id):
     """One conversation as a device without memory sees it."""
     what, user = f"{d.login} in {conv_id}", d.user.hex()
     conversation, visible, me = bytes.fromhex(conv_id), c.visible(user), c.members[user]
-    got = await history(d, conversation, True, c.head)
+    last = visible[-1] if visible else 0  # who left waits for no more than that
+    got = await history(d, conversation, True, last)
     if isinstance(got, int):
         return wrong.same(what + " events", pb.Code.Name(got), "OK")
     wrong.same(what + " events", [i.event.seq for i in got], visible)
@@ -103,7 +104,7 @@ async def conversation_of(wrong, d, c, conv_id):
             if not later_edits_hidden:
                 event_same(wrong, f"{what} event {i.event.seq}", i.event, event, i.event.seq in c.recalled)
     messages = [n for n in visible if c.events[n]["kind"] == "CONV_MESSAGE"]
-    items = await history(d, conversation, False, c.head)
+    items = await history(d, conversation, False, last)
     wrong.same(what + " messages", [i.event.seq for i in items], messages)
     for i in items:
         if i.event.seq not in messages:
@@ -224,12 +225,19 @@ def seen_is_right(wrong, d, convs, live):
 
 
 async def database(wrong, args, convs):
-    """PostgreSQL, without a process between."""
+    """PostgreSQL, without a process between, once it has everything."""
+    wanted = {k: (c.head, c.head) for k, c in convs.items() if c.head}
+    limit = asyncio.get_running_loop().time() + WAIT_S / 2
+    while (rows := database_rows(args)) != wanted and asyncio.get_running_loop().time() < limit:
+        await asyncio.sleep(0.2)
+    wrong.same("rows in PostgreSQL", rows, wanted)
+
+
+def database_rows(args):
     sql = ("SELECT coalesce(json_agg(json_build_object('conv', encode(conv, 'hex'), 'n', n, 'head', head)), '[]') FROM "
            "(SELECT conv, count(*) AS n, max(seq) AS head FROM messages GROUP BY conv) t")
     out = subprocess.run(["psql", "-XAtq", "-d", args.psql, "-c", sql], stdout=subprocess.PIPE, check=True).stdout
-    rows = {r["conv"]: (r["n"], r["head"]) for r in json.loads(out)}
-    wrong.same("rows in PostgreSQL", rows, {k: (c.head, c.head) for k, c in convs.items() if c.head})
+    return {r["conv"]: (r["n"], r["head"]) for r in json.loads(out)}
 
 
 async def receipts_in(d, convs):
@@ -246,6 +254,8 @@ async def receipts_in(d, convs):
 
 async def compare(args, devices, convs, outcomes):
     wrong = Differences()
+    if args.psql:
+        await database(wrong, args, convs)
     await complete(wrong, devices, convs)
     for d in devices:
         wrong.extend(f"{d.login}/{d.number}: {line}" for line in d.wrong)
@@ -260,7 +270,5 @@ async def compare(args, devices, convs, outcomes):
             await conversation_of(wrong, fresh, c, k)
         await strangers(wrong, fresh, convs)
         await fresh.close()
-    if args.psql:
-        await database(wrong, args, convs)
     assert RANK["OWNER"] == pb.OWNER
     return wrong

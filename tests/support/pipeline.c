@@ -198,6 +198,13 @@ static void stop_all(struct pl *pl)
             pl_kill_quietly(&pl->procs[k][i]);
 }
 
+/* TEST_KEEP=1: topics, tables and logs stay; TEST_KEEP=failed: when a test failed. */
+static bool is_kept(int failed)
+{
+    const char *v = getenv("TEST_KEEP");
+    return v && (failed || strcmp(v, "failed") != 0);
+}
+
 int pl_finish(int failed)
 {
     while (all) {
@@ -207,9 +214,9 @@ int pl_finish(int failed)
         for (int k = 0; failed && k < PL_KINDS; k++)
             for (int i = 0; i < pl->n[k]; i++)
                 show_log(pl->procs[k][i].log);
-        if (!getenv("TEST_KEEP"))
+        if (!is_kept(failed))
             pl_clean_servers(pl);
-        if (failed || getenv("TEST_KEEP"))
+        if (failed || is_kept(failed))
             fprintf(stderr, "configuration and logs: %s\n", pl->folder);
         else
             pl_remove_folder(pl);
