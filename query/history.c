@@ -6,16 +6,22 @@
 #define USUAL 50
 #define MOST  200
 
-/* $1 user, $2 conversation */
+/* Who of the others has read how far, told in groups up to $3 members; see history_read_by(). */
+#define READERS                                                                                              \
+    "CASE WHEN c.type = 2 AND c.members <= $3::int4 THEN (SELECT string_agg(m.user_id || int8send(m.read), " \
+    "''::bytea) FROM memberships m WHERE m.conv = $2::bytea AND m.role > 0 AND m.user_id <> $1::bytea) END"
+
+/* $1 user, $2 conversation, $3 the largest group in which it is told who has read */
 static const struct db_stmt where_stmt = {
     .name = "history_where",
     .sql = "WITH " SQL_ACCESS " SELECT a.part, " SQL_POSITION(
         "a.part") ", lower(a.visible), upper(a.visible), "
                   "(SELECT x.seq FROM messages x WHERE x.conv = $2::bytea ORDER BY x.seq DESC LIMIT 1), "
-                  "c.type, a.peer, a.peer_login, a.login FROM access a LEFT JOIN conversations c ON c.conv = "
+                  "c.type, a.peer, a.peer_login, a.login, " READERS
+                  " FROM access a LEFT JOIN conversations c ON c.conv = "
                   "$2::bytea",
-    .n_params = 2};
-enum { W_PART, W_OFFSET, W_FROM, W_TO, W_HEAD, W_TYPE, W_PEER, W_PEER_LOGIN, W_LOGIN };
+    .n_params = 3};
+enum { W_PART, W_OFFSET, W_FROM, W_TO, W_HEAD, W_TYPE, W_PEER, W_PEER_LOGIN, W_LOGIN, W_READERS };
 
 /* The first number at or after a moment. $1 user, $2 conversation, $3 time */
 static const struct db_stmt moment_stmt = {.name = "history_moment",
@@ -46,6 +52,18 @@ static const struct db_stmt moment_stmt = {.name = "history_moment",
     SQL_VISIBLE " @> x.seq ORDER BY x.seq DESC LIMIT 1000) s ORDER BY s.sender, s.seq DESC) t "             \
     "LEFT JOIN accounts u ON u.user_id = t.sender WHERE t.text <> '' AND NOT $5::bool "                     \
     "ORDER BY p.seq, t.seq LIMIT 10000"
+/* The usual way: messages as they were, and what was done to any between the first and the last; see history_fold(). */
+#define FOLDED(cmp, order)                                                                                  \
+    "WITH " SQL_ACCESS ", " PAGE(cmp, order) ", rows AS MATERIALIZED (SELECT * FROM page UNION ALL "        \
+    "(SELECT x.* FROM messages x WHERE x.conv = $2::bytea AND x.target BETWEEN (SELECT min(seq) FROM page) "\
+    "AND (SELECT max(seq) FROM page) AND x.kind BETWEEN 2 AND 6 AND (x.kind = 3 OR " SQL_VISIBLE            \
+    " @> x.seq) ORDER BY x.target, x.kind, x.seq LIMIT " FOLD_SCAN_SQL ")), large AS MATERIALIZED (SELECT " \
+    "coalesce(sum(coalesce(octet_length(text), 0) + coalesce(octet_length(data), 0)), 0) >= "               \
+    HISTORY_BODIES_SQL " AS yes FROM rows) SELECT s.seq, s.sender, u.login, s.device, s.client_seq, "       \
+    "s.msg_id, s.time_ms, CASE WHEN (SELECT yes FROM large) THEN NULL ELSE s.text END, s.content_type, "    \
+    "CASE WHEN (SELECT yes FROM large) THEN NULL ELSE s.data END, s.kind, s.target, s.reply_to, s.users, "  \
+    "s.logins, s.role, s.flags, s.until_ms, (SELECT yes FROM large) FROM rows s "                           \
+    "LEFT JOIN accounts u ON u.user_id = s.sender"
 /* clang-format on */
 
 static const struct db_stmt before_stmt = {
@@ -55,15 +73,10 @@ static const struct db_stmt before_react_stmt = {
     .name = "history_before_react", .sql = REACTIONS("<", "DESC"), .n_params = 5};
 static const struct db_stmt after_react_stmt = {
     .name = "history_after_react", .sql = REACTIONS(">=", "ASC"), .n_params = 5};
-
-/* $1 user, $2 conversation, $3 the largest group in which this is told */
-static const struct db_stmt read_stmt = {
-    .name = "history_read",
-    .sql = "WITH " SQL_ACCESS " SELECT m.user_id, m.read FROM access a, conversations c, memberships m "
-           "WHERE c.conv = $2::bytea AND c.type = 2 AND c.members <= $3::int4 AND m.conv = $2::bytea AND "
-           "m.role > 0 "
-           "AND m.user_id <> $1::bytea",
-    .n_params = 3};
+static const struct db_stmt before_fold_stmt = {
+    .name = "history_before_fold", .sql = FOLDED("<", "DESC"), .n_params = 5};
+static const struct db_stmt after_fold_stmt = {
+    .name = "history_after_fold", .sql = FOLDED(">=", "ASC"), .n_params = 5};
 
 /* How many of either side; the number asked around is on the later one. */
 struct sides {
@@ -91,8 +104,15 @@ static void ask_side(struct question *q, struct ask *a, const struct db_stmt *st
     ask_id(a, &q->from.user);
     ask_id(a, &q->conv);
     ask_i64(a, seq);
-    ask_i64(a, n ? n + 1 : 0);
+    ask_i64(a, n + 1);
     ask_bool(a, r->events);
+}
+
+/* What happened, and what is too much for folding, is looked up message by message. */
+static bool probing(const struct question *q)
+{
+    const Im__HistoryReq *r = (const Im__HistoryReq *)q->req;
+    return r->events || q->round > (r->time_ms ? 1u : 0u);
 }
 
 static Im__Code ask_history(struct question *q, struct ask *a)
@@ -109,32 +129,24 @@ static Im__Code ask_history(struct question *q, struct ask *a)
     ask_stmt(a, &where_stmt);
     ask_id(a, &q->from.user);
     ask_id(a, &q->conv);
-    ask_side(q, a, &before_stmt, s.below, s.before);
-    ask_side(q, a, &after_stmt, s.from, s.after);
-    ask_side(q, a, &before_react_stmt, s.below, s.before);
-    ask_side(q, a, &after_react_stmt, s.from, s.after);
-    ask_stmt(a, &read_stmt);
-    ask_id(a, &q->from.user);
-    ask_id(a, &q->conv);
-    ask_i32(a, (int32_t)q->env->receipt_cap);
+    ask_i32(a, r->events ? -1 : (int32_t)q->env->receipt_cap);
+    bool probe = probing(q);
+    if (s.before)
+        ask_side(q, a, probe ? &before_stmt : &before_fold_stmt, s.below, s.before);
+    if (s.before && probe && !r->events)
+        ask_side(q, a, &before_react_stmt, s.below, s.before);
+    if (s.after)
+        ask_side(q, a, probe ? &after_stmt : &after_fold_stmt, s.from, s.after);
+    if (s.after && probe && !r->events)
+        ask_side(q, a, &after_react_stmt, s.from, s.after);
     return IM__CODE__OK;
 }
 
-/* Ascending items of both sides; the extra ones are left out. */
-static Im__HistoryItem **collect(struct question *q, const PGresult *before, const PGresult *after,
-                                 const struct row_conv *conv, struct sides s, size_t *n_before, size_t *n)
-{
-    int b = PQntuples(before) > (int)s.before ? (int)s.before : PQntuples(before);
-    int f = PQntuples(after) > (int)s.after ? (int)s.after : PQntuples(after);
-    Im__HistoryItem **items = query_alloc(q->arena, (size_t)(b + f) * sizeof *items);
-    for (int i = 0; i < b; i++)
-        items[b - 1 - i] = history_item(row_of(before, i), 0, conv, q->arena);
-    for (int i = 0; i < f; i++)
-        items[b + i] = history_item(row_of(after, i), 0, conv, q->arena);
-    *n_before = (size_t)b;
-    *n = (size_t)(b + f);
-    return items;
-}
+struct side {
+    Im__HistoryItem **items; /* ascending */
+    size_t n;
+    bool more;
+};
 
 /* Cuts to what fits, from the anchor outwards, and says where there is more: a number below (above) the last one shown
  * is visible. Rows that PostgreSQL left out for their size are seen by the page being short. */
@@ -159,6 +171,40 @@ static bool too_large(const PGresult *side, uint32_t wanted)
     return bytes >= HISTORY_BODIES;
 }
 
+/* Takes the results of one side, from res[0] on. False: ask again, probing. */
+static bool take_side(const struct question *q, const PGresult *const *res, uint32_t wanted, bool later,
+                      const struct row_conv *conv, struct side *s)
+{
+    const Im__HistoryReq *req = (const Im__HistoryReq *)q->req;
+    if (!probing(q)) {
+        if (!history_fold(res[0], conv, q->arena, &s->items, &s->n))
+            return false;
+        s->more = s->n > wanted;
+        if (s->more && !later)
+            s->items += s->n - wanted;
+        s->n = s->more ? wanted : s->n;
+        return true;
+    }
+    s->more = too_large(res[0], wanted);
+    s->n = (size_t)PQntuples(res[0]) > wanted ? wanted : (size_t)PQntuples(res[0]);
+    s->items = query_alloc(q->arena, s->n * sizeof *s->items);
+    for (size_t i = 0; i < s->n; i++)
+        s->items[later ? i : s->n - 1 - i] = history_item(row_of(res[0], (int)i), 0, conv, q->arena);
+    if (!req->events)
+        history_reactions(s->items, s->n, res[1], q->arena);
+    return true;
+}
+
+static Im__HistoryItem **joined(struct arena *arena, const struct side *before, const struct side *after)
+{
+    Im__HistoryItem **items = query_alloc(arena, (before->n + after->n) * sizeof *items);
+    if (before->n)
+        memcpy(items, before->items, before->n * sizeof *items);
+    if (after->n)
+        memcpy(items + before->n, after->items, after->n * sizeof *items);
+    return items;
+}
+
 static Im__Code take_history(struct question *q, const PGresult *const *res, ProtobufCMessage **out)
 {
     const Im__HistoryReq *req = (const Im__HistoryReq *)q->req;
@@ -179,19 +225,22 @@ static Im__Code take_history(struct question *q, const PGresult *const *res, Pro
     Im__HistoryRsp *rsp = query_alloc(q->arena, sizeof *rsp);
     im__history_rsp__init(rsp);
     struct sides s = sides_of(q);
-    size_t n_before, n;
-    Im__HistoryItem **items = collect(q, res[1], res[2], conv, s, &n_before, &n);
-    history_reactions(items, n, res[3], q->arena);
-    history_reactions(items, n, res[4], q->arena);
+    struct side before = {0}, after = {0};
+    size_t of_side = probing(q) && !req->events ? 2 : 1;
+    if ((s.before && !take_side(q, res + 1, s.before, false, conv, &before)) ||
+        (s.after && !take_side(q, res + 1 + (s.before ? of_side : 0), s.after, true, conv, &after)))
+        return IM__CODE__OK;
+    size_t n = before.n + after.n;
+    Im__HistoryItem **items = joined(q->arena, &before, &after);
     if (!req->events)
-        history_read_by(items, n, res[5]);
+        history_read_by(items, n, row_bytes(w, W_READERS));
     rsp->conversation = bytes_of_id(&q->conv);
     rsp->first_visible = row_u64(w, W_FROM);
     rsp->head = row_u64(w, W_HEAD);
     if (!row_null(w, W_TO) && rsp->head >= row_u64(w, W_TO))
         rsp->head = row_u64(w, W_TO) - 1;
-    rsp->more_before = s.before && too_large(res[1], s.before);
-    rsp->more_after = s.after && too_large(res[2], s.after);
+    rsp->more_before = before.more;
+    rsp->more_after = after.more;
     /* Of the side that was not asked for the number itself tells: before AFTER n there is n, if it is visible. */
     if (!s.before)
         rsp->more_before = (uint64_t)s.from > rsp->first_visible;
@@ -201,7 +250,7 @@ static Im__Code take_history(struct question *q, const PGresult *const *res, Pro
     im__position__init(rsp->position);
     rsp->position->part = (uint32_t)row_i64(w, W_PART);
     rsp->position->offset = row_i64(w, W_OFFSET);
-    cut(rsp, items, n_before, n);
+    cut(rsp, items, before.n, n);
     *out = &rsp->base;
     return IM__CODE__OK;
 }

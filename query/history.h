@@ -38,8 +38,19 @@ Im__HistoryItem *history_item(struct row, int first, const struct row_conv *, st
 
 /* Reactions: rows (seq of the message, sender, login, text), the messages in any order, each one's in order. */
 void history_reactions(Im__HistoryItem **items, size_t n, const PGresult *, struct arena *);
-/* How many of the others have read each: rows (user, read). */
-void history_read_by(Im__HistoryItem **items, size_t n, const PGresult *);
+/* How many of the others have read each; readers: READER_BYTES each, the user and, big endian, how far. */
+#define READER_BYTES (ID_SIZE + 8)
+void history_read_by(Im__HistoryItem **items, size_t n, ProtobufCBinaryData readers);
+
+/* A page of messages and, among its rows in any order, what was done to them: one scan of an index instead of probes
+ * for each message. Columns: EVENT_COLUMNS of messages as they were sent and of edits, recalls, reactions and pins, of
+ * which the reader sees each (or it is a recall); then whether the bodies are too large together, and withheld.
+ * Ascending items as they are now. False: too large, or more than FOLD_MOST were done; then it is to be probed. */
+#define FOLD_MOST     1000
+#define FOLD_SCAN_SQL "1001"
+enum { FOLD_TOO_LARGE = EV_COLUMNS, FOLD_COLUMNS };
+bool history_fold(const PGresult *, const struct row_conv *, struct arena *, Im__HistoryItem ***items,
+                  size_t *n);
 
 /* How many of `n` items fit into `room` bytes, counted from the first (step 1) or from the last (-1); at least one. */
 size_t history_fit(Im__HistoryItem **items, size_t n, int step, size_t room);

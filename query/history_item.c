@@ -1,6 +1,10 @@
 /* history_item.c: rows to HistoryItems; no SQL here. */
 #include "query/history.h"
 
+#include <endian.h>
+#include <stdlib.h>
+#include <string.h>
+
 #define REACTIONS_MAX 100
 
 Im__HistoryItem *history_item(struct row r, int first, const struct row_conv *conv, struct arena *arena)
@@ -29,33 +33,178 @@ static Im__HistoryItem *item_of(Im__HistoryItem **items, size_t n, uint64_t seq)
     return lo < n && items[lo]->event->seq == seq ? items[lo] : NULL;
 }
 
+static void react(Im__HistoryItem *i, ProtobufCBinaryData user, char *login, char *text, struct arena *arena)
+{
+    if (i->recalled || i->n_reactions == REACTIONS_MAX)
+        return;
+    if (!i->reactions)
+        i->reactions = query_alloc(arena, REACTIONS_MAX * sizeof(void *));
+    Im__Reaction *x = query_alloc(arena, sizeof *x);
+    im__reaction__init(x);
+    x->user = user;
+    x->login = login;
+    x->text = text;
+    i->reactions[i->n_reactions++] = x;
+}
+
 void history_reactions(Im__HistoryItem **items, size_t n, const PGresult *res, struct arena *arena)
 {
     for (int at = 0; at < PQntuples(res); at++) {
         struct row r = row_of(res, at);
         Im__HistoryItem *i = item_of(items, n, row_u64(r, 0));
-        if (!i || i->recalled || i->n_reactions == REACTIONS_MAX)
-            continue;
-        if (!i->reactions)
-            i->reactions = query_alloc(arena, REACTIONS_MAX * sizeof(void *));
-        Im__Reaction *x = query_alloc(arena, sizeof *x);
-        im__reaction__init(x);
-        x->user = row_bytes(r, 1);
-        x->login = row_text(r, 2);
-        x->text = row_text(r, 3);
-        i->reactions[i->n_reactions++] = x;
+        if (i)
+            react(i, row_bytes(r, 1), row_text(r, 2), row_text(r, 3), arena);
     }
 }
 
-void history_read_by(Im__HistoryItem **items, size_t n, const PGresult *res)
+/* ---- folding what was done to messages ---- */
+
+struct mark {
+    struct row row;
+    uint64_t target, seq;
+    int64_t kind;
+    ProtobufCBinaryData by; /* reactions: whose */
+};
+
+static bool is_mark(int64_t kind)
 {
-    for (int at = 0; at < PQntuples(res); at++) {
-        struct row r = row_of(res, at);
-        struct id16 user = row_id(r, 0);
-        uint64_t read = row_u64(r, 1);
+    return kind >= IM__CONV_KIND__CONV_EDIT && kind <= IM__CONV_KIND__CONV_UNPIN;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    uint64_t x = (*(Im__HistoryItem *const *)a)->event->seq, y = (*(Im__HistoryItem *const *)b)->event->seq;
+    return (x > y) - (x < y);
+}
+
+static int by_bytes(ProtobufCBinaryData a, ProtobufCBinaryData b)
+{
+    if (a.len != b.len)
+        return a.len < b.len ? -1 : 1;
+    return a.len ? memcmp(a.data, b.data, a.len) : 0;
+}
+
+/* Of which only the last counts. */
+static int by_matter(const struct mark *a, const struct mark *b)
+{
+    if (a->target != b->target)
+        return a->target < b->target ? -1 : 1;
+    return a->kind != b->kind ? (a->kind < b->kind ? -1 : 1) : by_bytes(a->by, b->by);
+}
+
+static int by_matter_then_number(const void *a, const void *b)
+{
+    const struct mark *x = a, *y = b;
+    int c = by_matter(x, y);
+    return c ? c : (x->seq > y->seq) - (x->seq < y->seq);
+}
+
+static int by_target_then_number(const void *a, const void *b)
+{
+    const struct mark *x = a, *y = b;
+    if (x->target != y->target)
+        return x->target < y->target ? -1 : 1;
+    return (x->seq > y->seq) - (x->seq < y->seq);
+}
+
+static void body(Im__ChatPush *e, char *text, char *content_type, ProtobufCBinaryData data)
+{
+    e->text = text;
+    e->content_type = content_type;
+    e->data = data;
+}
+
+/* The last mark of its matter; those of a message come in the order of their kinds. */
+static void apply(Im__HistoryItem *i, const struct mark *m, uint64_t *pinned_at)
+{
+    static char none[1];
+    switch (m->kind) {
+    case IM__CONV_KIND__CONV_EDIT:
+        body(i->event, row_text(m->row, EV_TEXT), row_text(m->row, EV_CONTENT_TYPE),
+             row_bytes(m->row, EV_DATA));
+        i->edited = true;
+        break;
+    case IM__CONV_KIND__CONV_RECALL:
+        body(i->event, none, none, (ProtobufCBinaryData){0, NULL});
+        i->edited = false;
+        i->recalled = true;
+        break;
+    case IM__CONV_KIND__CONV_PIN:
+        i->pinned = true;
+        *pinned_at = m->seq;
+        break;
+    case IM__CONV_KIND__CONV_UNPIN:
+        i->pinned = i->pinned && *pinned_at > m->seq;
+        break;
+    default:
+        break;
+    }
+}
+
+static void fold(Im__HistoryItem **items, size_t n, struct mark *marks, size_t n_marks, struct arena *arena)
+{
+    size_t kept = 0; /* reactions */
+    uint64_t pinned_at = 0;
+    qsort(marks, n_marks, sizeof *marks, by_matter_then_number);
+    for (size_t k = 0; k < n_marks; k++) {
+        Im__HistoryItem *i = item_of(items, n, marks[k].target);
+        if (!i || (k + 1 < n_marks && by_matter(&marks[k], &marks[k + 1]) == 0))
+            continue;
+        apply(i, &marks[k], &pinned_at);
+        if (marks[k].kind == IM__CONV_KIND__CONV_REACT && *row_text(marks[k].row, EV_TEXT))
+            marks[kept++] = marks[k];
+    }
+    qsort(marks, kept, sizeof *marks, by_target_then_number);
+    for (size_t k = 0; k < kept; k++)
+        react(item_of(items, n, marks[k].target), row_bytes(marks[k].row, EV_SENDER),
+              row_text(marks[k].row, EV_LOGIN), row_text(marks[k].row, EV_TEXT), arena);
+}
+
+bool history_fold(const PGresult *res, const struct row_conv *conv, struct arena *arena,
+                  Im__HistoryItem ***out, size_t *n_out)
+{
+    size_t rows = (size_t)PQntuples(res), n = 0, n_marks = 0;
+    Im__HistoryItem **items = query_alloc(arena, rows * sizeof *items);
+    struct mark *marks = query_alloc(arena, rows * sizeof *marks);
+    for (size_t at = 0; at < rows; at++) {
+        struct row r = row_of(res, (int)at);
+        int64_t kind = row_i64(r, EV_KIND);
+        if (row_bool(r, FOLD_TOO_LARGE) || n_marks > FOLD_MOST)
+            return false;
+        if (is_mark(kind)) {
+            struct mark m = {r, row_u64(r, EV_TARGET), row_u64(r, EV_SEQ), kind, {0, NULL}};
+            if (kind == IM__CONV_KIND__CONV_REACT)
+                m.by = row_bytes(r, EV_SENDER);
+            marks[n_marks++] = m;
+        } else {
+            items[n] = query_alloc(arena, sizeof **items);
+            im__history_item__init(items[n]);
+            items[n++]->event = row_event(r, 0, conv, arena);
+        }
+    }
+    if (n_marks > FOLD_MOST)
+        return false;
+    if (n > 1)
+        qsort(items, n, sizeof *items, by_number);
+    if (n_marks)
+        fold(items, n, marks, n_marks, arena);
+    *out = items;
+    *n_out = n;
+    return true;
+}
+
+/* ---- who has read, and what fits ---- */
+
+void history_read_by(Im__HistoryItem **items, size_t n, ProtobufCBinaryData readers)
+{
+    for (size_t at = 0; at + READER_BYTES <= readers.len; at += READER_BYTES) {
+        const uint8_t *user = readers.data + at;
+        uint64_t read;
+        memcpy(&read, user + ID_SIZE, sizeof read);
+        read = be64toh(read);
         for (size_t k = 0; k < n && items[k]->event->seq <= read; k++) {
             ProtobufCBinaryData sender = items[k]->event->sender;
-            if (sender.len != ID_SIZE || memcmp(sender.data, user.b, ID_SIZE) != 0)
+            if (sender.len != ID_SIZE || memcmp(sender.data, user, ID_SIZE) != 0)
                 items[k]->read_by++;
         }
     }

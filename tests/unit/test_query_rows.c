@@ -90,7 +90,7 @@ static void reactions_and_readers_find_their_message(void **state)
 {
     (void)state;
     struct arena *arena = arena_new(0);
-    PGresult *r = table(NOW_COLUMNS), *reactions = table(4), *reads = table(2);
+    PGresult *r = table(NOW_COLUMNS), *reactions = table(4);
     Im__HistoryItem *items[3];
     for (int i = 0; i < 3; i++) {
         event(r, i, (uint64_t)(10 + 2 * i), i == 2 ? &bob : &ann, "x", 1);
@@ -105,14 +105,89 @@ static void reactions_and_readers_find_their_message(void **state)
     history_reactions(items, 3, reactions, arena);
     assert_int_equal(items[0]->n_reactions, 0);
     assert_int_equal(items[1]->n_reactions, 100);
-    put(reads, 0, 0, bob.b, ID_SIZE);
-    number(reads, 0, 1, 14);
-    history_read_by(items, 3, reads);
+    uint8_t readers[READER_BYTES] = {2, [READER_BYTES - 1] = 14}; /* bob, 14 */
+    history_read_by(items, 3, (ProtobufCBinaryData){sizeof readers, readers});
     assert_int_equal(items[0]->read_by, 1);
     assert_int_equal(items[2]->read_by, 0); /* his own */
     PQclear(r);
     PQclear(reactions);
-    PQclear(reads);
+    arena_free(arena);
+}
+
+static void mark(PGresult *r, int row, uint64_t seq, uint64_t target, int64_t kind, const struct id16 *by,
+                 const char *text)
+{
+    event(r, row, seq, by, text, strlen(text));
+    number(r, row, EV_KIND, (uint64_t)kind);
+    number(r, row, EV_TARGET, target);
+}
+
+static void what_was_done_is_folded(void **state)
+{
+    (void)state;
+    struct arena *arena = arena_new(0);
+    PGresult *r = table(NOW_COLUMNS);
+    Im__HistoryItem **items;
+    size_t n;
+    event(r, 0, 12, &ann, "three", 5);
+    event(r, 1, 11, &bob, "two", 3);
+    event(r, 2, 10, &ann, "one", 3);
+    mark(r, 3, 22, 10, 2, &ann, "newest");
+    mark(r, 4, 21, 10, 2, &ann, "newer");
+    mark(r, 5, 23, 11, 2, &bob, "gone");
+    mark(r, 6, 24, 11, 3, &bob, "");
+    mark(r, 7, 25, 11, 4, &ann, "+1"); /* to what was recalled */
+    mark(r, 8, 30, 10, 4, &ann, "+1");
+    mark(r, 9, 31, 10, 4, &bob, "no");
+    mark(r, 10, 32, 10, 4, &ann, "ha"); /* the other one's, then hers that replaced an older one */
+    mark(r, 11, 33, 12, 4, &ann, "x");
+    mark(r, 12, 34, 12, 4, &ann, ""); /* taken back */
+    mark(r, 13, 40, 12, 6, &ann, "");
+    mark(r, 14, 41, 12, 5, &ann, "");
+    mark(r, 15, 43, 10, 6, &ann, "");
+    mark(r, 16, 42, 10, 5, &ann, "");
+    mark(r, 17, 50, 13, 2, &ann, "of no message here");
+    assert_true(history_fold(r, &conv, arena, &items, &n));
+    assert_int_equal(n, 3);
+    assert_int_equal(items[0]->event->seq, 10);
+    assert_string_equal(items[0]->event->text, "newest");
+    assert_true(items[0]->edited && !items[0]->recalled && !items[0]->pinned);
+    assert_int_equal(items[0]->n_reactions, 2);
+    assert_string_equal(items[0]->reactions[0]->text, "no");
+    assert_string_equal(items[0]->reactions[1]->text, "ha");
+    assert_memory_equal(items[0]->reactions[1]->user.data, ann.b, ID_SIZE);
+    assert_string_equal(items[1]->event->text, "");
+    assert_true(items[1]->recalled && !items[1]->edited);
+    assert_int_equal(items[1]->n_reactions, 0);
+    assert_string_equal(items[2]->event->text, "three");
+    assert_true(items[2]->pinned && !items[2]->edited);
+    assert_int_equal(items[2]->n_reactions, 0);
+    PQclear(r);
+    arena_free(arena);
+}
+
+static void too_much_is_not_folded(void **state)
+{
+    (void)state;
+    struct arena *arena = arena_new(0);
+    PGresult *r = table(NOW_COLUMNS), *large = table(NOW_COLUMNS), *nothing = table(NOW_COLUMNS);
+    Im__HistoryItem **items;
+    size_t n;
+    event(r, 0, 1, &ann, "x", 1);
+    for (int i = 1; i <= FOLD_MOST; i++)
+        mark(r, i, (uint64_t)i + 1, 1, 4, &ann, "+1");
+    assert_true(history_fold(r, &conv, arena, &items, &n));
+    assert_int_equal(items[0]->n_reactions, 1);
+    mark(r, FOLD_MOST + 1, FOLD_MOST + 2, 1, 4, &ann, "+1");
+    assert_false(history_fold(r, &conv, arena, &items, &n));
+    event(large, 0, 1, &ann, "", 0);
+    put(large, 0, FOLD_TOO_LARGE, "\1", 1);
+    assert_false(history_fold(large, &conv, arena, &items, &n));
+    assert_true(history_fold(nothing, &conv, arena, &items, &n));
+    assert_int_equal(n, 0);
+    PQclear(r);
+    PQclear(large);
+    PQclear(nothing);
     arena_free(arena);
 }
 
@@ -184,6 +259,8 @@ int main(void)
         cmocka_unit_test(an_event_has_its_fields),
         cmocka_unit_test(a_torn_list_of_texts_is_cut),
         cmocka_unit_test(reactions_and_readers_find_their_message),
+        cmocka_unit_test(what_was_done_is_folded),
+        cmocka_unit_test(too_much_is_not_folded),
         cmocka_unit_test(a_page_fits_its_frame),
         cmocka_unit_test(the_mark_of_a_page_comes_back),
         cmocka_unit_test(every_question_has_a_verb_and_an_answer_with_a_code),
