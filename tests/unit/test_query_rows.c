@@ -191,6 +191,51 @@ static void too_much_is_not_folded(void **state)
     arena_free(arena);
 }
 
+static size_t asked(struct question *q, Im__HistoryReq *r, uint32_t round)
+{
+    struct ask a;
+    q->round = round;
+    q->req = &r->base;
+    ask_start(&a, q->arena);
+    assert_int_equal(verb_history.ask(q, &a), IM__CODE__OK);
+    return a.n;
+}
+
+static void only_what_is_wanted_is_asked(void **state)
+{
+    (void)state;
+    static const struct question_env env = {.receipt_cap = 200};
+    struct arena *arena = arena_new(0);
+    struct question q = {.env = &env, .verb = &verb_history, .arena = arena};
+    Im__HistoryReq r = IM__HISTORY_REQ__INIT;
+    assert_int_equal(asked(&q, &r, 0), 2); /* where, and one side */
+    assert_int_equal(asked(&q, &r, 1), 3); /* too much was done: message by message */
+    r.direction = IM__DIRECTION__AROUND;
+    assert_int_equal(asked(&q, &r, 0), 3);
+    assert_int_equal(asked(&q, &r, 1), 5);
+    r.time_ms = 1;
+    assert_int_equal(asked(&q, &r, 0), 1); /* the number at that time */
+    assert_int_equal(asked(&q, &r, 1), 3);
+    assert_int_equal(asked(&q, &r, 2), 5);
+    r.events = true;
+    assert_int_equal(asked(&q, &r, 1), 3);
+
+    PGresult *where = table(10), *large = table(NOW_COLUMNS);
+    const PGresult *res[] = {where, large};
+    ProtobufCMessage *rsp = NULL;
+    for (int i = 0; i < 10; i++)
+        put(where, 0, i, NULL, -1);
+    event(large, 0, 1, &ann, "", 0);
+    put(large, 0, FOLD_TOO_LARGE, "\1", 1);
+    r = (Im__HistoryReq)IM__HISTORY_REQ__INIT;
+    q.round = 0;
+    assert_int_equal(verb_history.take(&q, res, &rsp), IM__CODE__OK);
+    assert_null(rsp); /* ask again */
+    PQclear(where);
+    PQclear(large);
+    arena_free(arena);
+}
+
 static void a_page_fits_its_frame(void **state)
 {
     (void)state;
@@ -261,6 +306,7 @@ int main(void)
         cmocka_unit_test(reactions_and_readers_find_their_message),
         cmocka_unit_test(what_was_done_is_folded),
         cmocka_unit_test(too_much_is_not_folded),
+        cmocka_unit_test(only_what_is_wanted_is_asked),
         cmocka_unit_test(a_page_fits_its_frame),
         cmocka_unit_test(the_mark_of_a_page_comes_back),
         cmocka_unit_test(every_question_has_a_verb_and_an_answer_with_a_code),
