@@ -54,7 +54,7 @@ endif
 WARN := $(if $(findstring clang,$(CC)),-Wno-unknown-warning-option) -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat -Wformat-security \
         -Wimplicit-fallthrough -Wundef
 ifdef DEVELOPER
-  WARN += -Wshadow -Wpointer-arith -Wcast-qual -Wwrite-strings -Wlogical-op -Wduplicated-cond
+  WARN += -Wshadow -Wpointer-arith -Wlogical-op -Wduplicated-cond # not -Wcast-qual: protobuf-c's strings are char *
 endif
 OPT := -O2 -g
 HARDEN := -fstack-protector-strong -fstack-clash-protection

@@ -163,7 +163,7 @@ int output_flush(struct output *o, int fd)
         if (n < 0) {
             if (errno == EINTR)
                 continue;
-            return errno == EWOULDBLOCK || errno == EAGAIN ? (total ? total : -EAGAIN) : -errno;
+            return errno == EAGAIN ? (total ? total : -EAGAIN) : -errno;
         }
         wrote(o, (size_t)n);
         total += (int)n;
