@@ -58,11 +58,7 @@ CREATE INDEX search_blocks_none ON search_blocks (conv, block) WHERE words IS NU
 CREATE INDEX search_blocks_words ON search_blocks USING gin (words);
 
 -- Where in a conversation hits may be: blocks that have the words, those whose words are not known, and what is above
--- the last block. So a search is complete at every moment, and only faster when the blocks have their words:
---
---   SELECT … FROM memberships s, parley_candidates(s.conv, q) r, messages m
---    WHERE s.user_id = … AND m.conv = s.conv AND m.seq BETWEEN r.low AND r.high AND s.visible @> m.seq
---      AND m.kind IN (1, 2, 7) AND parley_maybe(m.text, parley_longest(q)) AND parley_lexemes(m.text) @@ q
+-- the last block. So a search is complete at every moment, and only faster when the blocks have their words.
 CREATE FUNCTION parley_candidates(p_conv bytea, q tsquery) RETURNS TABLE (low bigint, high bigint)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT 64 * block + 1, 64 * block + 64 FROM search_blocks
@@ -70,6 +66,137 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     UNION ALL SELECT 64 * block + 1, 64 * block + 64 FROM search_blocks WHERE conv = p_conv AND words IS NULL
     UNION ALL SELECT 64 * (coalesce(max(block), -1) + 1) + 1, 9223372036854775807 FROM search_blocks WHERE conv = p_conv
 $$;
+
+-- The hits among some numbers of one conversation: the row whose text it is (`seq`, of `ms`), and the message that it is
+-- the text of. A row that a later edit replaced is none, nor what was recalled.
+CREATE FUNCTION parley_hits(p_conv bytea, p_visible int8multirange, p_low bigint, p_high bigint, p_from_ms bigint, q tsquery,
+                            p_word text)
+    RETURNS TABLE (seq bigint, message bigint, ms bigint)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT m.seq, CASE WHEN m.kind = 2 THEN m.target ELSE m.seq END, m.time_ms FROM messages m
+     WHERE m.conv = p_conv AND m.seq BETWEEN p_low AND p_high AND m.time_ms >= p_from_ms AND m.kind IN (1, 2, 7)
+       AND p_visible @> m.seq AND (m.kind <> 2 OR p_visible @> m.target)
+       AND parley_maybe(m.text, p_word) AND parley_lexemes(m.text) @@ q
+       AND NOT EXISTS (SELECT 1 FROM messages y WHERE y.conv = p_conv
+                          AND y.target = CASE WHEN m.kind = 2 THEN m.target ELSE m.seq END
+                          AND (y.kind = 3 OR (y.kind = 2 AND y.seq > m.seq AND p_visible @> y.seq)))
+$$;
+
+-- Search in all that a user may see, or in one conversation (p_only), the newest first by (time, conversation, number),
+-- below (p_ms, p_conv, p_seq) unless that is NULL. It ends when it has p_limit hits or has worked for p_budget_ms; then
+-- the last row has no `message` and says below what to go on. So a question costs about the same whatever the word:
+--
+--   1. The newest messages of all conversations are looked at, in bands of time that every conversation reaches the end
+--      of. What is common is found here.
+--   2. After that the words of blocks say where to look (parley_candidates), the newest place first; what is rare is
+--      found here. When there are so many conversations that asking each takes too long, the bands go on instead.
+CREATE FUNCTION parley_search(p_user bytea, p_only bytea, p_system bytea, q tsquery, p_limit integer, p_budget_ms integer,
+                              p_ms bigint, p_conv bytea, p_seq bigint)
+    RETURNS TABLE (conv bytea, seq bigint, message bigint, ms bigint)
+LANGUAGE plpgsql STABLE ROWS 50 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET enable_bitmapscan = on SET plan_cache_mode = force_generic_plan AS $$
+#variable_conflict use_column
+DECLARE
+    began timestamptz := clock_timestamp();
+    c bytea[]; v int8multirange[]; low bigint[]; pos bigint[]; top bigint[]; -- conversations; numbers below pos are left
+    step bigint;        -- numbers of one conversation in a band, at most
+    looked bigint := 0; -- messages in the bands so far
+    band bigint;
+    word text := parley_longest(q);
+    got integer := 0;
+    n integer;
+    h record;
+    blocks boolean := true; -- step 2 is still to be tried
+    bc bytea[] := '{}'; bv int8multirange[] := '{}'; bl bigint[] := '{}'; bh bigint[] := '{}'; bt bigint[] := '{}';
+    fc bytea[] := '{}'; fs bigint[] := '{}'; fm bigint[] := '{}'; ft bigint[] := '{}'; -- got, not told yet
+    i integer;
+BEGIN
+    SELECT array_agg(s.conv), array_agg(s.visible), array_agg(s.low), array_agg(t.seq + 1), array_agg(t.time_ms)
+      INTO c, v, low, pos, top FROM
+        (SELECT s.conv, s.visible, lower(s.visible) AS low, coalesce(upper(s.visible), 9223372036854775807) AS upto FROM memberships s
+          WHERE s.user_id = p_user AND NOT isempty(s.visible) AND (p_only IS NULL OR s.conv = p_only)
+         UNION ALL SELECT s.conv, '{[1,)}', 1, 9223372036854775807 FROM conversations s
+          WHERE s.conv = p_system AND (p_only IS NULL OR s.conv = p_only)) s,
+        LATERAL (SELECT x.seq, x.time_ms FROM messages x WHERE x.conv = s.conv AND x.seq < s.upto ORDER BY x.seq DESC LIMIT 1) h,
+        LATERAL (SELECT CASE WHEN p_ms IS NULL OR h.time_ms < p_ms THEN h.seq WHEN s.conv = p_conv THEN least(p_seq - 1, h.seq)
+            ELSE least(parley_seq_at(s.conv, p_ms + (s.conv < p_conv)::integer) - 1, h.seq) END AS seq) b,
+        LATERAL (SELECT x.seq, x.time_ms FROM messages x WHERE x.conv = s.conv AND x.seq = b.seq) t
+      WHERE b.seq >= s.low;
+    IF c IS NULL OR q IS NULL THEN
+        RETURN;
+    END IF;
+    step := greatest(16, least(1024, 8192 / cardinality(c)));
+    LOOP
+        IF blocks AND looked > 8192 THEN
+            -- Where blocks have the words.
+            i := 1;
+            WHILE i <= cardinality(c) LOOP
+                SELECT bc || array_agg(x.conv), bv || array_agg(x.visible), bl || array_agg(x.low), bh || array_agg(x.high), bt || array_agg(x.ms)
+                  INTO bc, bv, bl, bh, bt FROM (
+                    SELECT u.conv, u.visible, r.low, least(r.high, u.pos - 1) AS high, t.time_ms AS ms
+                      FROM unnest(c[i:i + 127], v[i:i + 127], low[i:i + 127], pos[i:i + 127]) u(conv, visible, low, pos),
+                        LATERAL parley_candidates(u.conv, q) r, messages t
+                     WHERE r.low < u.pos AND r.high >= u.low AND t.conv = u.conv AND t.seq = least(r.high, u.pos - 1)) x;
+                i := i + 128;
+                blocks := cardinality(bc) < 100000 AND clock_timestamp() < began + p_budget_ms / 2 * interval '1 ms';
+                EXIT WHEN NOT blocks;
+            END LOOP;
+            EXIT WHEN blocks;
+        END IF;
+        -- The band: down to where the first conversation has no more than `step` in it.
+        SELECT u.conv, x.seq, x.time_ms INTO h FROM unnest(c, low, pos) u(conv, low, pos), messages x
+         WHERE u.pos - step > u.low AND x.conv = u.conv AND x.seq = u.pos - step ORDER BY x.time_ms DESC, x.conv DESC LIMIT 1;
+        IF NOT FOUND THEN
+            SELECT ''::bytea AS conv, 0::bigint AS seq, -9223372036854775808 AS time_ms INTO h;
+        END IF;
+        RETURN QUERY SELECT u.conv, x.seq, x.message, x.ms FROM unnest(c, v, low, pos, top) u(conv, visible, low, pos, top),
+                LATERAL parley_hits(u.conv, u.visible, greatest(u.pos - step, u.low), u.pos - 1, h.time_ms, q, word) x
+             WHERE u.top >= h.time_ms AND (x.ms, u.conv, x.seq) >= (h.time_ms, h.conv, h.seq)
+             ORDER BY x.ms DESC, u.conv DESC, x.seq DESC LIMIT p_limit - got;
+        GET DIAGNOSTICS n = ROW_COUNT;
+        got := got + n;
+        IF got >= p_limit OR h.seq = 0 THEN
+            RETURN;
+        END IF;
+        SELECT array_agg(u.conv), array_agg(u.visible), array_agg(u.low), array_agg(t.seq + 1), array_agg(t.time_ms), sum(u.pos - 1 - t.seq)
+          INTO c, v, low, pos, top, band FROM unnest(c, v, low, pos, top) u(conv, visible, low, pos, top),
+            LATERAL (SELECT u.pos - 1 AS seq, u.top AS time_ms WHERE u.top < h.time_ms
+                     UNION ALL (SELECT x.seq, x.time_ms FROM messages x WHERE u.top >= h.time_ms AND x.conv = u.conv AND x.seq < u.pos
+                        AND (x.time_ms, x.conv, x.seq) < (h.time_ms, h.conv, h.seq) ORDER BY x.seq DESC LIMIT 1)) t
+          WHERE t.seq >= u.low;
+        IF c IS NULL THEN
+            RETURN;
+        END IF;
+        looked := looked + coalesce(band, 0);
+        step := CASE WHEN band < 1024 THEN least(step * 2, 4096) WHEN band > 4096 THEN greatest(step / 2, 16) ELSE step END;
+        IF clock_timestamp() > began + p_budget_ms * interval '1 ms' THEN
+            RETURN QUERY SELECT h.conv, h.seq, NULL::bigint, h.time_ms;
+            RETURN;
+        END IF;
+    END LOOP;
+    -- The newest place first. Each may reach back any time: a hit is told when no place that is left could have a newer one.
+    SELECT array_agg(x.conv ORDER BY x.ms DESC, x.conv DESC, x.high DESC), array_agg(x.visible ORDER BY x.ms DESC, x.conv DESC, x.high DESC),
+        array_agg(x.low ORDER BY x.ms DESC, x.conv DESC, x.high DESC), array_agg(x.high ORDER BY x.ms DESC, x.conv DESC, x.high DESC),
+        array_agg(x.ms ORDER BY x.ms DESC, x.conv DESC, x.high DESC)
+      INTO bc, bv, bl, bh, bt FROM unnest(bc, bv, bl, bh, bt) x(conv, visible, low, high, ms);
+    i := 1;
+    WHILE i <= cardinality(bc) LOOP
+        SELECT fc || array_agg(u.conv), fs || array_agg(x.seq), fm || array_agg(x.message), ft || array_agg(x.ms)
+          INTO fc, fs, fm, ft FROM unnest(bc[i:i + 15], bv[i:i + 15], bl[i:i + 15], bh[i:i + 15]) u(conv, visible, low, high),
+            LATERAL parley_hits(u.conv, u.visible, u.low, u.high, 0, q, word) x;
+        i := i + 16;
+        EXIT WHEN clock_timestamp() > began + p_budget_ms * interval '1 ms' OR i > cardinality(bc);
+        SELECT count(*) INTO n FROM unnest(fc, fs, ft) x(conv, seq, ms) WHERE (x.ms, x.conv, x.seq) > (bt[i], bc[i], bh[i]);
+        EXIT WHEN n >= p_limit - got;
+    END LOOP;
+    RETURN QUERY SELECT x.conv, x.seq, x.message, x.ms FROM unnest(fc, fs, fm, ft) x(conv, seq, message, ms)
+     WHERE i > coalesce(cardinality(bc), 0) OR (x.ms, x.conv, x.seq) > (bt[i], bc[i], bh[i])
+     ORDER BY x.ms DESC, x.conv DESC, x.seq DESC LIMIT p_limit - got;
+    GET DIAGNOSTICS n = ROW_COUNT;
+    IF got + n < p_limit AND i <= cardinality(bc) THEN
+        RETURN QUERY SELECT bc[i], bh[i] + 1, NULL::bigint, bt[i];
+    END IF;
+END $$;
 
 -- Gives words to some blocks that have none; returns how many. Any number of callers at once.
 CREATE FUNCTION parley_index_blocks(p_limit integer) RETURNS integer LANGUAGE plpgsql AS $$

@@ -330,7 +330,8 @@ static void the_persister_waits_for_its_tables_and_refuses_newer_ones(void **sta
                "devices, verifiers, conversations, memberships, asks, prefs, search_blocks CASCADE; "
                "DROP FUNCTION parley_seq_at, parley_index_blocks, parley_candidates, parley_conv_lexeme, "
                "parley_maybe, "
-               "parley_longest, parley_loose, parley_words, parley_lexemes, parley_fold");
+               "parley_longest, parley_loose, parley_words, parley_lexemes, parley_fold, parley_hits, "
+               "parley_search");
     pid_t p = deployment_start(d, "persister", NULL);
     snprintf(r.error, sizeof r.error,
              "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%%schema_version%%' AND "

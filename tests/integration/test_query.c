@@ -274,6 +274,124 @@ static size_t hits(struct id16 user, const char *text)
     return s->n_items;
 }
 
+/* All pages; how many hits there were. */
+static size_t pages(struct id16 user, const char *text, uint32_t limit)
+{
+    uint8_t after[256];
+    size_t n = 0, after_n = 0;
+    int64_t at = INT64_MAX;
+    do {
+        Im__SearchReq r = IM__SEARCH_REQ__INIT;
+        r.text = (char *)(uintptr_t)text;
+        r.limit = limit;
+        r.after = (ProtobufCBinaryData){after_n, after};
+        const Im__SearchRsp *s = ask(user, IM__FRAME_TYPE__SEARCH_REQ, &r.base);
+        assert_int_equal(s->code, IM__CODE__OK);
+        assert_true(s->n_items <= limit);
+        for (size_t i = 0; i < s->n_items; i++) {
+            assert_true(s->items[i]->event->time_ms <= at);
+            at = s->items[i]->event->time_ms;
+        }
+        n += s->n_items;
+        after_n = s->next.len;
+        if (after_n)
+            memcpy(after, s->next.data, after_n);
+    } while (after_n);
+    return n;
+}
+
+/* Every script, accents and what is mixed, from the question to the answer. */
+static void search_knows_words_of_any_language(void **state)
+{
+    static const struct {
+        const char *text, *hit, *hit2, *miss;
+    } cases[] = {
+        {"今天天气很好，我们去公园吧", "天气", "公园", "气天"},
+        {"日本語のテキストを検索する", "テキスト", "検索", "索検"},
+        {"ｶﾀｶﾅ です", "カタカナ", "です", "ナカ"},
+        {"안녕하세요 여러분", "하세", "여러분 안녕", "세하"},
+        {"Ein größeres Café in Köln", "cafe KOLN", "GROßERES", "cafes"},
+        {"Cafe\u0301 und nai\u0308ve", "café naive", "naïve CAFÉ", "nai"},
+        {"Привет, Ёлка!", "елка", "ПРИВЕТ", "прив"},
+        {"meet at 10:30 你好 ok, version 2.5", "你好 10", "ok 30", "好你"},
+        {"ｆｕｌｌ ｗｉｄｔｈ and ﬁne", "full fine", "WIDTH", "fullwidth"},
+        {"สวัสดีครับ", "สวัส", "ครับ", "ครัส"},
+    };
+    (void)state;
+    struct id16 was = direct;
+    char c[ID_HEX];
+    direct = id_direct(bob, cyd);
+    sql("INSERT INTO conversations (conv, part, type, members, created_ms) VALUES ('\\x%s', 0, 1, 2, 1000)",
+        id_hex(direct, c));
+    member(bob, "bob", cyd, "cyd", "{[1,)}");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        message(i + 1, bob, 1, cases[i].text, 0);
+    direct = was;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (hits(bob, cases[i].hit) != 1 || hits(bob, cases[i].hit2) != 1 || hits(bob, cases[i].miss) != 0)
+            fail_msg("%s", cases[i].text);
+        assert_int_equal(hits(ann, cases[i].hit), 0); /* not hers */
+    }
+}
+
+/* 70 conversations of 100 messages, more than one band holds: pages follow one another without a gap, a repeat or a
+ * step back in time, for a word that is everywhere, one that is rare, and in blocks with words and without. */
+static void search_pages_are_newest_first_over_all_conversations(void **state)
+{
+    (void)state;
+    struct id16 dan;
+    account("dan", &dan);
+    char u[ID_HEX];
+    id_hex(dan, u);
+    sql("INSERT INTO conversations (conv, part, type, members, created_ms) SELECT decode(md5('s' || c), "
+        "'hex'), 0, 2, 1, 1 "
+        "FROM generate_series(1, 70) c");
+    sql("INSERT INTO memberships (user_id, conv, part, login, role, visible, joined) SELECT '\\x%s', "
+        "decode(md5('s' || c), "
+        "'hex'), 0, 'dan', 0, '{[3,91)}', 1 FROM generate_series(1, 70) c",
+        u);
+    sql("INSERT INTO messages (conv, seq, sender, device, client_seq, msg_id, kind, text, key_id, time_ms, "
+        "source_part, "
+        "source_offset, conv_part, conv_offset) SELECT decode(md5('s' || c), 'hex'), n, '\\x%s', 1, n, "
+        "'\\x00', 1, "
+        "CASE WHEN n * 70 + c %% 97 = 200 THEN 'common rare' ELSE 'common' END || CASE WHEN (n * 70 + c) %% "
+        "500 = 7 THEN ' some' "
+        "ELSE '' END, 0, 5000 + n / 3 * (1 + c %% 5), 0, 0, 0, n FROM generate_series(1, 100) n, "
+        "generate_series(1, 70) c",
+        u);
+    sql("INSERT INTO search_blocks (conv, block, part) SELECT decode(md5('s' || c), 'hex'), 0, 0 FROM "
+        "generate_series(1, 70) c");
+    for (int indexed = 0; indexed < 2; indexed++) {
+        assert_int_equal(pages(dan, "common", 50), 70 * 88);
+        assert_int_equal(pages(dan, "some", 3),
+                         pl_number(pl, "SELECT count(*) FROM messages WHERE text LIKE '%%some' AND seq "
+                                       "BETWEEN 3 AND 90"));
+        assert_int_equal(pages(dan, "rare", 1),
+                         pl_number(pl, "SELECT count(*) FROM messages WHERE text LIKE '%%rare%%' AND "
+                                       "seq BETWEEN 3 AND 90"));
+        assert_int_equal(pages(dan, "nowhere", 1), 0);
+        assert_true(pl_number(pl, "SELECT parley_index_blocks(1000)") >= 0);
+    }
+}
+
+static void a_mark_that_is_no_pages_is_refused(void **state)
+{
+    (void)state;
+    Im__SearchReq r = IM__SEARCH_REQ__INIT;
+    r.text = (char *)(uintptr_t) "first";
+    r.after = (ProtobufCBinaryData){3, (uint8_t *)(uintptr_t) "abc"};
+    assert_int_equal(((const Im__SearchRsp *)ask(ann, IM__FRAME_TYPE__SEARCH_REQ, &r.base))->code,
+                     IM__CODE__BAD_FIELD);
+    uint8_t wild[32];
+    memset(wild, 0x7f, sizeof wild);
+    r.after = (ProtobufCBinaryData){sizeof wild, wild};
+    assert_int_equal(((const Im__SearchRsp *)ask(ann, IM__FRAME_TYPE__SEARCH_REQ, &r.base))->code,
+                     IM__CODE__BAD_FIELD);
+    memset(wild, 0xff, sizeof wild);
+    assert_int_equal(((const Im__SearchRsp *)ask(ann, IM__FRAME_TYPE__SEARCH_REQ, &r.base))->code,
+                     IM__CODE__BAD_FIELD);
+}
+
 static void search_finds_what_is_there_now(void **state)
 {
     (void)state;
@@ -410,6 +528,9 @@ int main(void)
         cmocka_unit_test(the_list_has_the_last_message_and_what_is_unread),
         cmocka_unit_test(changes_are_told_in_order),
         cmocka_unit_test(search_finds_what_is_there_now),
+        cmocka_unit_test(search_knows_words_of_any_language),
+        cmocka_unit_test(search_pages_are_newest_first_over_all_conversations),
+        cmocka_unit_test(a_mark_that_is_no_pages_is_refused),
         cmocka_unit_test(a_number_is_waited_for),
         cmocka_unit_test(people_are_found),
         cmocka_unit_test(answered_questions_are_committed),
