@@ -1,12 +1,9 @@
-/* Blocks: who wrote the last numbers and when, sixteen to a cell. That of the
- * head is part of the header's cell: a message then changes two cells, and a
- * cold conversation is loaded in one round. The others take turns in 64 cells.
+/* Blocks: who wrote the last numbers and when, sixteen to a cell. That of the head is part of the header's cell: a
+ * message then changes two cells, and a cold conversation is loaded in one round. The others take turns in 64 cells.
  *
- *   block   format:1 number:8 | n:1 { author:16 } | 16 × { what:1; when that is
- * not 0: zigzag time - previous }
+ *   block   format:1 number:8 | n:1 { author:16 } | 16 × { what:1; when that is not 0: zigzag time - previous }
  *
- * previous: 0 at first. Without authors the one in `what` is an index into the
- * pair. */
+ * previous: 0 at first. Without authors the one in `what` is an index into the pair. */
 #include "common/im/conv_private.h"
 #include "proto/record.pb-c.h"
 

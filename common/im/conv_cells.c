@@ -1,17 +1,14 @@
-/* Cells to and from bytes. Integers are big-endian, ring entries are
- * differences to the one before (a busy ring is some 350 bytes instead of 1.7
- * KiB).
+/* Cells to and from bytes. Integers are big-endian, ring entries are differences to the one before (a busy ring is
+ * some 350 bytes instead of 1.7 KiB).
  *
  *   header  format:1 type:1 head:8 time_ms:8 | direct: pair 2 × 16, ascending
- *     2     then | direct: friend:1 blocked:1 | group: flags:4 dissolved:1
- * count:4 asks:4 owner:16 map:8 | tracked:8; when that is not 0: the block of
- * head, up to head (conv_block.c) member  format:1 | n:1 { from:8 to:8 } | n:1
- * { device:4 } latest use first | n:1 { device:4 highest:8 } 2     latest
- * first, then | role:1 asked:1 zigzag muted_until_ms, varint read, varint
- * delivered ring    format:1 evicted:8 n:1 { varint client_seq - previous;
- * varint reason; zigzag time - previous; when the reason is 0: zigzag seq -
- * previous }        previous: evicted, 0, 0 at first pins    format:1 n:1 {
- * varint seq - previous } */
+ *     2     then | direct: friend:1 blocked:1 | group: flags:4 dissolved:1 count:4 asks:4 owner:16 map:8
+ *           | tracked:8; when that is not 0: the block of head, up to head (conv_block.c)
+ *   member  format:1 | n:1 { from:8 to:8 } | n:1 { device:4 } latest use first | n:1 { device:4 highest:8 } latest first
+ *     2     then | role:1 asked:1 zigzag muted_until_ms, varint read, varint delivered
+ *   ring    format:1 evicted:8 n:1 { varint client_seq - previous; varint reason; zigzag time - previous;
+ *           when the reason is 0: zigzag seq - previous }; previous: evicted, 0, 0 at first
+ *   pins    format:1 n:1 { varint seq - previous } */
 #include "common/im/conv_private.h"
 #include "proto/record.pb-c.h"
 

@@ -60,9 +60,8 @@ struct conv_member {
     struct id16 user;
     bool loaded, exists, dirty, touched;
     uint8_t n_ringed, n_floors, n_visible;
-    uint8_t role;                /* Im__Role; 0 in direct conversations, and for who is no member
-                   (any more) */
-    bool asked;                  /* to join */
+    uint8_t role; /* Im__Role; 0 in direct conversations, and for who is no member (any more) */
+    bool asked;   /* to join */
     uint32_t ringed[CONV_RINGS]; /* devices that have a ring, latest use first */
     int64_t muted_until_ms;      /* as in conv_member_view */
     uint64_t read, delivered;
