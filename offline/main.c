@@ -58,7 +58,9 @@ static int init(struct daemon_run *run)
                                    .rebuild = offline_recover_decl(),
                                    .started = started,
                                    .lease_changed = lease_changed,
-                                   .ctx = p};
+                                   .ctx = p,
+                                   .batches = 8,
+                                   .put_ms = 5};
     return worker_init(&p->worker, run, &p->conf, &p->settings->deploy, &p->core);
 }
 

@@ -57,6 +57,8 @@ static int init(struct daemon_run *run)
         .ops = &router_core,
         .rebuild = recover_decl(&p->recover),
         .ctx = p,
+        .batches = 8,
+        .put_ms = 5,
     };
     return worker_init(&p->worker, run, &p->conf, &s->deploy, &s->core);
 }

@@ -3,12 +3,16 @@
 #include "common/base/log.h"
 
 #include <errno.h>
+#include <stdio.h>
 
-int kfeed_init(struct kfeed *f, struct loop *loop, const struct kconf *kc, const char *reset,
+int kfeed_init(struct kfeed *f, struct loop *loop, const struct kconf *kc, const struct kfeed_fetch *how,
                void (*fn)(struct loop_waker *), void *opaque,
                void (*error)(rd_kafka_t *, int err, const char *reason, void *opaque))
 {
     static const uint64_t one = 1;
+    char min[16], wait[16];
+    snprintf(min, sizeof min, "%u", how->min_bytes ? how->min_bytes : 1);
+    snprintf(wait, sizeof wait, "%u", how->wait_ms ? how->wait_ms : 100);
     /* The group is only a name: nothing is subscribed, joined or committed. */
     const char *const defaults[] = {"group.id",
                                     "parley-view",
@@ -17,13 +21,13 @@ int kfeed_init(struct kfeed *f, struct loop *loop, const struct kconf *kc, const
                                     "enable.auto.offset.store",
                                     "false",
                                     "auto.offset.reset",
-                                    reset,
+                                    how->reset,
                                     "enable.partition.eof",
                                     "true",
                                     "fetch.min.bytes",
-                                    "1",
+                                    min,
                                     "fetch.wait.max.ms",
-                                    "100",
+                                    wait,
                                     "fetch.error.backoff.ms",
                                     "20",
                                     "queued.max.messages.kbytes",

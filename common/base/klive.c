@@ -68,7 +68,8 @@ static void on_wake(struct loop_waker *w)
 static int make_client(struct klive *l)
 {
     l->fatal = false;
-    return kfeed_init(&l->feed, l->loop, &l->conf.kafka, "latest", on_wake, l, on_error);
+    return kfeed_init(&l->feed, l->loop, &l->conf.kafka, &(struct kfeed_fetch){.reset = "latest"}, on_wake, l,
+                      on_error);
 }
 
 /* The whole list anew; who was there goes on where it was. */

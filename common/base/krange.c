@@ -101,7 +101,8 @@ struct krange *krange_new(struct loop *loop, const struct krange_conf *conf)
         loop_defer(loop, &r->start, on_start);
         return r;
     }
-    if (kfeed_init(&r->feed, loop, &conf->kafka, "error", on_wake, r, on_error) ||
+    if (kfeed_init(&r->feed, loop, &conf->kafka, &(struct kfeed_fetch){.reset = "error"}, on_wake, r,
+                   on_error) ||
         kfeed_assign(&r->feed, conf->name, conf->part, 1, conf->from)) {
         krange_free(r);
         return NULL;

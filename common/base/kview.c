@@ -86,7 +86,8 @@ struct kview *kview_new(struct loop *loop, const struct kview_conf *conf)
     v->loop = loop;
     v->conf = *conf;
     v->behind = conf->partitions;
-    if (kfeed_init(&v->feed, loop, &conf->kafka, "earliest", on_wake, v, on_error) ||
+    const struct kfeed_fetch how = {"earliest", conf->fetch_min_bytes, conf->fetch_wait_ms};
+    if (kfeed_init(&v->feed, loop, &conf->kafka, &how, on_wake, v, on_error) ||
         kfeed_assign(&v->feed, conf->name, 0, conf->partitions, RD_KAFKA_OFFSET_BEGINNING)) {
         kview_free(v);
         return NULL;

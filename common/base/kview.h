@@ -20,6 +20,9 @@ struct kview_conf {
     uint16_t topic;     /* index to put into struct record */
     const char *name;   /* topic name, borrowed */
     int32_t partitions; /* from the deployment profile; required */
+    /* A fetch waits for so much, up to fetch_wait_ms, so that many small batches do not cost a fetch each; 0: 1 byte,
+     * that is every record at once, and 100 ms. */
+    uint32_t fetch_min_bytes, fetch_wait_ms;
     void *ctx;
     void (*message)(void *ctx, const struct record *); /* value.p == NULL: tombstone */
     void (*caught_up)(void *ctx);                      /* may be NULL */

@@ -14,8 +14,13 @@ struct kfeed {
 
 #define KFEED_TURN 4096 /* messages handed out per loop turn */
 
-/* `reset`: auto.offset.reset. Wakes fn when there is something to poll. -EIO, -errno: logged. */
-int kfeed_init(struct kfeed *, struct loop *, const struct kconf *, const char *reset,
+struct kfeed_fetch {
+    const char *reset;           /* auto.offset.reset */
+    uint32_t min_bytes, wait_ms; /* 0: 1 and 100 */
+};
+
+/* Wakes fn when there is something to poll. -EIO, -errno: logged. */
+int kfeed_init(struct kfeed *, struct loop *, const struct kconf *, const struct kfeed_fetch *,
                void (*fn)(struct loop_waker *), void *opaque,
                void (*error)(rd_kafka_t *, int err, const char *reason, void *opaque));
 void kfeed_release(struct kfeed *, struct loop *);

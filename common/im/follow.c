@@ -6,6 +6,10 @@
 
 #include <errno.h>
 
+/* Many logins are many small batches, and every process has a view: better some of them late than a fetch for each. */
+#define PRESENCE_BYTES 16384
+#define PRESENCE_MS    20
+
 METRIC_COUNTER(unreadable, "parley_views_unreadable_total",
                "Records of im.lease and im.presence that no version can read.");
 
@@ -96,6 +100,8 @@ static struct kview *start(struct follow *f, const struct deploy *d, uint16_t to
         .topic = topic,
         .name = topics_name(d->topics, topic),
         .partitions = topics_get(d->topics, topic)->parts,
+        .fetch_min_bytes = topic == T_PRESENCE ? PRESENCE_BYTES : 0,
+        .fetch_wait_ms = topic == T_PRESENCE ? PRESENCE_MS : 0,
         .ctx = f,
         .message = message,
         .caught_up = caught_up,
