@@ -48,6 +48,8 @@ struct intake {
     struct timer commit, drain;
     void (*stopped)(void *ctx);
     void *ctx;
+    void (*assigned)(void *ctx);
+    void *assigned_ctx;
 };
 
 /* ---- back-pressure ---- */
@@ -211,6 +213,18 @@ static bool on_message(void *ctx, const struct record *rec, struct kmsg *msg)
     return false;
 }
 
+void intake_on_assigned(struct intake *in, void (*assigned)(void *ctx), void *ctx)
+{
+    in->assigned = assigned;
+    in->assigned_ctx = ctx;
+}
+
+bool intake_owns(const struct intake *in, struct id16 user)
+{
+    int32_t part = topics_partition(in->deploy->topics, T_QUERY, slice_id(&user));
+    return part >= 0 && part < in->n_parts && in->parts[part].offsets;
+}
+
 /* ---- the group ---- */
 
 static void on_assigned(void *ctx, const struct kpart *parts, size_t n)
@@ -236,6 +250,8 @@ static void on_assigned(void *ctx, const struct kpart *parts, size_t n)
     }
     ready_ok(in->run->ready, "kafka");
     pace(in);
+    if (in->assigned)
+        in->assigned(in->assigned_ctx);
 }
 
 static void give_back(struct timer *t)

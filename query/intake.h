@@ -14,7 +14,10 @@ struct lease;
 struct intake;
 
 struct intake *intake_new(struct daemon_run *, const struct deploy *, struct work *,
-                          const struct lease *);              /* NULL: logged */
+                          const struct lease *); /* NULL: logged */
+/* assigned(ctx): which partitions are ours has changed, see intake_owns(). */
+void intake_on_assigned(struct intake *, void (*assigned)(void *ctx), void *ctx);
+bool intake_owns(const struct intake *, struct id16 user);    /* this user's questions come here */
 void intake_done(struct intake *, const struct work_token *); /* for work_conf.done */
 /* Finishes what is in flight, leaves the group, then done(ctx) once. */
 void intake_stop(struct intake *, void (*done)(void *ctx), void *ctx);

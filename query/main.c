@@ -9,6 +9,7 @@
 #include "common/im/deploy.h"
 #include "common/im/follow.h"
 #include "query/intake.h"
+#include "query/judge.h"
 #include "query/subs.h"
 
 #include <errno.h>
@@ -36,6 +37,7 @@ struct process {
     struct follow views;
     struct question_env env;
     struct subs *subs;
+    struct judge *judge;
     struct work *work;
     struct intake *intake;
     struct timer tick;
@@ -78,9 +80,21 @@ static void tell(void *ctx, const struct session *to, const struct id16 *users, 
     answer_push(work_answers(p->work), to, IM__FRAME_TYPE__PRESENCE_PUSH, &push.base);
 }
 
+/* Who may not hear of it (any more) is left out. */
+static void tell_judged(void *ctx, const struct session *to, const struct id16 *users, const bool *states,
+                        size_t n)
+{
+    judge_add(((struct process *)ctx)->judge, to, users, states, n);
+}
+
+static int read_for_judge(void *ctx, const struct ask *a, db_fn *fn, void *fn_ctx)
+{
+    return work_read(((struct process *)ctx)->work, a, fn, fn_ctx);
+}
+
 static void tick_soon(struct process *p)
 {
-    if (p->ticking || !p->subs || !subs_busy(p->subs))
+    if (p->ticking || !p->subs || !(subs_busy(p->subs) || judge_busy(p->judge)))
         return;
     p->ticking = true;
     loop_timer_start(p->run->loop, &p->tick, SUBS_TICK_MS);
@@ -90,7 +104,9 @@ static void on_tick(struct timer *t)
 {
     struct process *p = container_of(t, struct process, tick);
     p->ticking = false;
-    subs_tick(p->subs, loop_now_ms(p->run->loop));
+    if (!judge_busy(p->judge)) /* else those that come and go meanwhile are told with the next ones */
+        subs_tick(p->subs, loop_now_ms(p->run->loop));
+    judge_run(p->judge);
     tick_soon(p);
 }
 
@@ -130,6 +146,19 @@ static void done(void *ctx, const struct work_token *token)
         intake_done(p->intake, token);
 }
 
+static bool ours(void *ctx, struct id16 user)
+{
+    return intake_owns(((struct process *)ctx)->intake, user);
+}
+
+/* Whoever has a user's questions now hears from the client again; two would push twice. */
+static void assigned(void *ctx)
+{
+    struct process *p = ctx;
+    if (p->intake)
+        subs_keep(p->subs, ours, p);
+}
+
 static void views_ready(void *ctx)
 {
     struct process *p = ctx;
@@ -137,7 +166,9 @@ static void views_ready(void *ctx)
         return;
     follow_moves(&p->views, moved);
     p->intake = intake_new(p->run, &p->deploy, p->work, p->views.lease);
-    if (!p->intake)
+    if (p->intake)
+        intake_on_assigned(p->intake, assigned, p);
+    else
         daemon_fail(p->run);
 }
 
@@ -175,9 +206,11 @@ static int init(struct daemon_run *run)
                                    .online = online,
                                    .device_online = device_online,
                                    .subscribe = subscribe};
-    const struct subs_env env = {p, online, alive, tell};
+    const struct subs_env env = {p, online, alive, tell_judged};
+    const struct judge_conf judge = {p, read_for_judge, tell};
+    p->judge = judge_new(&judge);
     p->subs = subs_new(&env, (uint32_t)s->subscriptions);
-    int rc = p->subs ? deploy_init(&p->deploy, &s->deploy, "query") : -ENOMEM;
+    int rc = p->subs && p->judge ? deploy_init(&p->deploy, &s->deploy, "query") : -ENOMEM;
     if (rc)
         return rc;
     ready_wait(run->ready, "kafka", "not begun yet"); /* no moment without a word */
@@ -210,6 +243,7 @@ static void fini(struct daemon_run *run)
     intake_free(p->intake);
     follow_release(&p->views);
     subs_free(p->subs);
+    judge_free(p->judge);
     deploy_release(&p->deploy);
     free(p);
 }

@@ -21,6 +21,8 @@
                  "(SELECT p.remark FROM prefs p WHERE p.user_id = $1::bytea AND p.conv = d.conv)"
 enum { P_USER, P_LOGIN, P_NAME, P_FRIEND, P_BLOCKED, P_SHOWN, P_SEEN, P_REMARK, P_COLUMNS };
 
+#define PEOPLE_MOST 500 /* whose presence one connection may ask for */
+
 Im__User *person(struct question *, struct row);
 int64_t seen_minutes(int64_t ms); /* last seen is told to the minute */
 

@@ -104,6 +104,16 @@ void subs_drop(struct subs *s, const struct session *session)
         forget(s, b);
 }
 
+void subs_keep(struct subs *s, bool (*keep)(void *ctx, struct id16 user), void *ctx)
+{
+    struct subscriber *b, *next;
+    DL_FOREACH_SAFE(s->oldest, b, next)
+    {
+        if (!keep(ctx, b->session.user))
+            forget(s, b);
+    }
+}
+
 static struct subject *subject_of(struct subs *s, const struct id16 *user)
 {
     struct subject *j;

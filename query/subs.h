@@ -32,6 +32,8 @@ int subs_set(struct subs *, const struct session *, const struct id16 *users, co
 void subs_drop(struct subs *, const struct session *); /* the connection is over */
 void subs_touch(struct subs *, struct id16 user);      /* may have come or gone */
 void subs_touch_all(struct subs *);
+/* Forgets the connections of all users but those. */
+void subs_keep(struct subs *, bool (*keep)(void *ctx, struct id16 user), void *ctx);
 
 /* Tells what is due, drops what is over. Call it every SUBS_TICK_MS while subs_busy(). */
 #define SUBS_TICK_MS 100

@@ -300,6 +300,11 @@ int work_take(struct work *w, const struct session *from, const Im__QueryRecord 
     return 0;
 }
 
+int work_read(struct work *w, const struct ask *a, db_fn *fn, void *ctx)
+{
+    return lanes_run(w->lanes, false, a, fn, ctx);
+}
+
 bool work_full(const struct work *w)
 {
     return !w->free;

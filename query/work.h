@@ -37,6 +37,8 @@ void work_free(struct work *);                   /* no done() any more */
 bool work_full(const struct work *);
 unsigned work_count(const struct work *);
 struct answers *work_answers(struct work *);
+/* Reading of the process's own: 0: fn comes (DB_DOWN by work_free() at the latest); else there is no room now. */
+int work_read(struct work *, const struct ask *, db_fn *, void *ctx);
 /* 0: done() comes, later or now. -EBADMSG: no question. Must not be full. */
 int work_take(struct work *, const struct session *, const Im__QueryRecord *, const struct work_token *);
 

@@ -463,6 +463,48 @@ static void answered_questions_are_committed(void **state)
     assert_int_equal((int)pl_metric(pl, PL_QUERY, 0, "parley_query_questions_total"), 1);
 }
 
+static struct raw *arrive(struct pl *whole, const char *login, int ms)
+{
+    struct raw *r = raw_connect(pl_edge(whole, 0), ms);
+    assert_int_equal(raw_login(r, login, "a password", "d", NULL, ms), IM__CODE__OK);
+    return r;
+}
+
+/* Subscribed to bob and eve; bob wants to be seen by nobody any more, and then comes back before eve does: nothing is
+ * heard of him, though the subscription goes on. */
+static void hidden_from_the_moment_they_say_so(struct pl *whole, struct raw *a, int ms)
+{
+    struct raw *e = raw_connect(pl_edge(whole, 0), ms);
+    struct id16 bob_id = id_user("bob"), eve_id = id_user("eve");
+    ProtobufCBinaryData who[] = {{ID_SIZE, bob_id.b}, {ID_SIZE, eve_id.b}};
+    Im__PresenceReq p = IM__PRESENCE_REQ__INIT;
+    assert_int_equal(raw_register(e, "eve", "a password", ms), IM__CODE__OK);
+    raw_free(e);
+    UNTIL(whole, pl_number(whole, "SELECT count(*) FROM accounts") == 3);
+    p.users = who;
+    p.n_users = 2;
+    p.subscribe = true;
+    assert_int_equal(raw_send(a, IM__FRAME_TYPE__PRESENCE_REQ, 8, &p.base), 0);
+    struct raw_frame *f = raw_wait(a, IM__FRAME_TYPE__PRESENCE_RSP, ms);
+    assert_non_null(f);
+    raw_frame_free(f);
+    assert_true(
+        pl_number(whole,
+                  "WITH x AS (UPDATE accounts SET presence = 3 WHERE login = 'bob' RETURNING 1) SELECT "
+                  "count(*) FROM x") == 1);
+    struct raw *b = arrive(whole, "bob", ms);
+    e = arrive(whole, "eve", ms);
+    f = raw_wait(a, IM__FRAME_TYPE__PRESENCE_PUSH, ms);
+    assert_non_null(f);
+    const Im__PresencePush *push = (const Im__PresencePush *)f->msg;
+    assert_int_equal(push->n_users, 1);
+    assert_memory_equal(push->users[0]->user.data, eve_id.b, ID_SIZE);
+    assert_true(push->users[0]->online);
+    raw_frame_free(f);
+    raw_free(b);
+    raw_free(e);
+}
+
 /* From socket to socket: who was told "sequenced" finds it in history; somebody else's connection is told of one's end. */
 static void a_message_is_in_history_once_it_is_waited_for(void **state)
 {
@@ -515,6 +557,7 @@ static void a_message_is_in_history_once_it_is_waited_for(void **state)
     assert_non_null(f);
     assert_false(((Im__PresencePush *)f->msg)->users[0]->online);
     raw_frame_free(f);
+    hidden_from_the_moment_they_say_so(whole, a, ms);
     raw_free(a);
     im__login_rsp__free_unpacked(login, NULL);
 }

@@ -159,6 +159,27 @@ static void it_ends_with_time_connection_and_a_new_request(void **state)
     over(w);
 }
 
+static bool is_first(void *ctx, struct id16 id)
+{
+    (void)ctx;
+    return id_eq(id, user(0));
+}
+
+static void whose_questions_go_elsewhere_is_forgotten(void **state)
+{
+    (void)state;
+    struct world *w = world(100);
+    want(w, 0, 2, 0);
+    want(w, 1, 3, 0);
+    subs_keep(w->subs, is_first, NULL);
+    assert_int_equal(subs_links(w->subs), 2);
+    turn(w, 1, true);
+    subs_tick(w->subs, 5000);
+    assert_int_equal(w->told[0][1], 1);
+    assert_int_equal(w->told[1][1], 0);
+    over(w);
+}
+
 static void the_number_of_pairs_is_bounded(void **state)
 {
     (void)state;
@@ -179,6 +200,7 @@ int main(void)
         cmocka_unit_test(who_asks_in_between_hears_what_changed_since),
         cmocka_unit_test(many_changes_are_one_push),
         cmocka_unit_test(it_ends_with_time_connection_and_a_new_request),
+        cmocka_unit_test(whose_questions_go_elsewhere_is_forgotten),
         cmocka_unit_test(the_number_of_pairs_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
