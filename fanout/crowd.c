@@ -143,7 +143,7 @@ static void add_absent(struct crowd *c, struct id16 user, const uint32_t *served
     a->users[a->n++] = (struct push_absent){.user = user, .served = kept, .n_served = n_served};
 }
 
-void crowd_add(struct crowd *c, struct id16 user, uint32_t here)
+static void add(struct crowd *c, struct id16 user, uint32_t here, bool always)
 {
     const struct session *live[PRESENCE_LIVE_MAX];
     uint32_t served[PRESENCE_LIVE_MAX + 1];
@@ -157,8 +157,18 @@ void crowd_add(struct crowd *c, struct id16 user, uint32_t here)
     if (here && !holds(served, n_served, here))
         served[n_served++] = here;
     /* Nobody live: which devices there are is not known here. */
-    if (n == 0 || n_devices == 0 || crowd_misses(devices, n_devices, served, n_served))
+    if (always || n == 0 || n_devices == 0 || crowd_misses(devices, n_devices, served, n_served))
         add_absent(c, user, served, n_served);
+}
+
+void crowd_add(struct crowd *c, struct id16 user, uint32_t here)
+{
+    add(c, user, here, false);
+}
+
+void crowd_add_leaving(struct crowd *c, struct id16 user, uint32_t here)
+{
+    add(c, user, here, true);
 }
 
 void crowd_add_roster(struct crowd *c, const struct conv *conv, uint64_t seq, struct id16 user, uint32_t here)

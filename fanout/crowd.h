@@ -18,6 +18,8 @@ void crowd_free(struct crowd *);
 void crowd_begin(struct crowd *, struct id16 conv);
 /* `here`: a device of the user's that counts as reached although nobody sees it live; 0: none. */
 void crowd_add(struct crowd *, struct id16 user, uint32_t here);
+/* Likewise, and queued also when every device is reached: what a device missed before would have no end else. */
+void crowd_add_leaving(struct crowd *, struct id16 user, uint32_t here);
 /* The members of a group who see the number `seq`; its roster must be loaded. */
 void crowd_add_roster(struct crowd *, const struct conv *, uint64_t seq, struct id16 user, uint32_t here);
 

@@ -63,14 +63,14 @@ static void gather_leaving(struct crowd *c, const struct conv *conv, uint64_t se
     const uint8_t *users = rec->event.users.p;
     crowd_begin(c, rec->event.conv);
     if (rec->event.kind == IM__CONV_KIND__CONV_GROUP_LEAVE && !seated(conv, rec->event.user, seq))
-        crowd_add(c, rec->event.user, rec->event.device);
+        crowd_add_leaving(c, rec->event.user, rec->event.device);
     if (rec->event.kind != IM__CONV_KIND__CONV_GROUP_REMOVE)
         return;
     for (size_t i = 0; i < rec->event.users.n / ID_SIZE; i++) {
         struct id16 user;
         memcpy(user.b, users + i * ID_SIZE, ID_SIZE);
         if (!seated(conv, user, seq))
-            crowd_add(c, user, 0);
+            crowd_add_leaving(c, user, 0);
     }
 }
 

@@ -116,6 +116,9 @@ static void who_was_removed_hears_that_and_no_more(void **state)
     push_is(w, heard_by(w, &t.anna2), K(GROUP_REMOVE), 2);
     assert_int_equal(queued(w, "carl", &left), 0);
     assert_true(left);
+    left = false;
+    assert_int_equal(queued(w, "bert", &left), 1); /* reached, but an older mark of his has to end here */
+    assert_true(left);
     assert_int_equal(queued(w, "anna", &left), 2);
     assert_false(left);
     pass(w);

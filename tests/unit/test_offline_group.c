@@ -389,6 +389,27 @@ static void who_left_is_told_nothing_of_what_came_after(void **state)
     news_is(page(w, sess(1, 13), 0), 0, 1, 12);
 }
 
+/* Reached by the last thing that is theirs, with an earlier mark still there: it ends all the same. */
+static void who_leaves_connected_has_no_mark_for_ever(void **state)
+{
+    struct world *w = *state;
+    const struct absent bert = {"bert", {0}, 0};
+    uint32_t device = 1;
+    Im__OffServed served = IM__OFF_SERVED__INIT;
+    struct id16 user = uid("anna");
+    served.n_devices = 1;
+    served.devices = &device;
+    away(w, "anna", one_device, 1);
+    away(w, "bert", one_device, 1);
+    one(w, r_missed(w, 1, 4));
+    one(w, r_login(w, sess(1, 9), one_device, 1, false, false));
+    one(w, r_group_of(w, 1, 5, &user, 1, &served, 1, true));
+    one(w, r_group(w, 1, 6, &bert, 1));
+    assert_int_equal(marks_of(w, "anna"), 1);
+    one(w, r_cursor(w, 1, 1, 1, 5));
+    assert_int_equal(marks_of(w, "anna"), 0);
+}
+
 /* ---- devices ---- */
 
 static void a_new_device_begins_at_the_heads(void **state)
@@ -752,6 +773,7 @@ int main(void)
         T(a_bounce_without_payload_marks),
         T(a_bounce_before_the_first_login_is_not_lost),
         T(who_left_is_told_nothing_of_what_came_after),
+        T(who_leaves_connected_has_no_mark_for_ever),
         T(a_new_device_begins_at_the_heads),
         T(a_dropped_device_holds_no_mark),
         T(very_many_news_take_several_pages),
