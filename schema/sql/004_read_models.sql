@@ -78,6 +78,19 @@ CREATE TABLE prefs (
     PRIMARY KEY (user_id, conv)
 );
 
+-- Whether a conversation is one of the user's the log of users cannot know: anything may be marked, and only what is
+-- the user's is ever shown. So the number of marks has a bound: of each user the 10,000 that were set last stay. Which
+-- those are depends on the log alone, not on batches.
+CREATE FUNCTION parley_bound_prefs() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM prefs p USING (SELECT DISTINCT user_id FROM added) u,
+        LATERAL (SELECT x.conv FROM prefs x WHERE x.user_id = u.user_id ORDER BY x.source_offset DESC OFFSET 10000) o
+     WHERE p.user_id = u.user_id AND p.conv = o.conv;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER prefs_bound AFTER INSERT ON prefs REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION parley_bound_prefs();
+
 ALTER TABLE accounts
     ALTER COLUMN login TYPE text COLLATE "C",             -- so that the unique index finds prefixes too
     ADD COLUMN presence smallint NOT NULL DEFAULT 1,      -- Privacy of client.proto: 1 everyone, 2 friends, 3 nobody

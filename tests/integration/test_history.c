@@ -328,7 +328,8 @@ static void the_persister_waits_for_its_tables_and_refuses_newer_ones(void **sta
     sql(d->pg, "SET client_min_messages = warning; DROP TABLE schema_version, parley_marks, cells, messages, "
                "accounts, "
                "devices, verifiers, conversations, memberships, asks, prefs, search_blocks CASCADE; "
-               "DROP FUNCTION parley_seq_at, parley_index_blocks, parley_candidates, parley_conv_lexeme, "
+               "DROP FUNCTION parley_bound_prefs, parley_seq_at, parley_index_blocks, parley_candidates, "
+               "parley_conv_lexeme, "
                "parley_maybe, "
                "parley_longest, parley_loose, parley_words, parley_lexemes, parley_fold, parley_hits, "
                "parley_search");

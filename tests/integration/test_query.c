@@ -403,6 +403,31 @@ static void search_finds_what_is_there_now(void **state)
     assert_int_equal(hits(cyd, "second"), 0);
 }
 
+/* Of marks the last 10,000 stay, and one on what is not the user's shows nothing. */
+static void marks_are_bounded_and_show_nothing(void **state)
+{
+    (void)state;
+    char u[ID_HEX], c[ID_HEX];
+    id_hex(cyd, u);
+    id_hex(direct, c);
+    for (int from = 1; from <= 10001; from += 5000)
+        sql("INSERT INTO prefs (user_id, conv, part, pinned, muted, remark, source_offset) SELECT '\\x%s', "
+            "decode(md5('p' || "
+            "n), 'hex'), 0, true, true, 'x', n FROM generate_series(%d, %d) n",
+            u, from, from + 4999);
+    assert_int_equal(pl_number(pl, "SELECT count(*) FROM prefs"), 10000);
+    assert_int_equal(pl_number(pl, "SELECT min(source_offset) FROM prefs"), 5001);
+    sql("INSERT INTO prefs (user_id, conv, part, pinned, muted, remark, source_offset) VALUES ('\\x%s', "
+        "'\\x%s', 0, true, true, "
+        "'x', 20000)",
+        u, c);
+    assert_int_equal(pl_number(pl, "SELECT count(*) FROM prefs"), 10000);
+    Im__ConvInfoReq i = IM__CONV_INFO_REQ__INIT;
+    i.conversation = (ProtobufCBinaryData){ID_SIZE, direct.b};
+    assert_int_equal(((const Im__ConvInfoRsp *)ask(cyd, IM__FRAME_TYPE__CONV_INFO_REQ, &i.base))->code,
+                     IM__CODE__NOT_A_MEMBER);
+}
+
 static void a_number_is_waited_for(void **state)
 {
     (void)state;
@@ -574,6 +599,7 @@ int main(void)
         cmocka_unit_test(search_knows_words_of_any_language),
         cmocka_unit_test(search_pages_are_newest_first_over_all_conversations),
         cmocka_unit_test(a_mark_that_is_no_pages_is_refused),
+        cmocka_unit_test(marks_are_bounded_and_show_nothing),
         cmocka_unit_test(a_number_is_waited_for),
         cmocka_unit_test(people_are_found),
         cmocka_unit_test(answered_questions_are_committed),
