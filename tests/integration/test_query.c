@@ -148,8 +148,8 @@ static int teardown(void **state)
     return 0;
 }
 
-/* The answer; until the next question. */
-static const void *ask(struct id16 user, uint16_t type, const ProtobufCMessage *req)
+/* A question's answer of any kind, `asked_type`; until the next question. */
+static const void *ask_any(struct id16 user, uint16_t type, const ProtobufCMessage *req)
 {
     static uint8_t payload[65536], value[70000];
     Im__Session session = IM__SESSION__INIT;
@@ -173,8 +173,14 @@ static const void *ask(struct id16 user, uint16_t type, const ProtobufCMessage *
     while (!answer && clock_mono_ms() < by)
         assert_int_equal(loop_turn(loop, 10), 0);
     assert_non_null(answer);
-    assert_int_equal(asked_type, type + 1);
     return answer;
+}
+
+static const void *ask(struct id16 user, uint16_t type, const ProtobufCMessage *req)
+{
+    const void *a = ask_any(user, type, req);
+    assert_int_equal(asked_type, type + 1);
+    return a;
 }
 
 static const Im__HistoryRsp *history(struct id16 user, bool events)
@@ -477,6 +483,34 @@ static void people_are_found(void **state)
     assert_int_equal(((const Im__PresenceRsp *)ask(bob, IM__FRAME_TYPE__PRESENCE_REQ, &p.base))->n_users, 2);
 }
 
+/* Without PostgreSQL every question is answered all the same: BUSY, and when to ask again. */
+static void without_postgres_one_is_told_to_come_again(void **state)
+{
+    (void)state;
+    Im__HistoryReq r = IM__HISTORY_REQ__INIT;
+    r.conversation = (ProtobufCBinaryData){ID_SIZE, direct.b};
+    Im__SearchReq s = IM__SEARCH_REQ__INIT;
+    s.text = (char *)(uintptr_t) "first";
+    pl_server(pl, "stop-one", "postgres");
+    for (int i = 0; i < 3; i++) {
+        const Im__Error *e = i % 2 ? ask_any(bob, IM__FRAME_TYPE__SEARCH_REQ, &s.base)
+                                   : ask_any(bob, IM__FRAME_TYPE__HISTORY_REQ, &r.base);
+        assert_int_equal(asked_type, IM__FRAME_TYPE__ERROR);
+        assert_int_equal(e->code, IM__CODE__BUSY);
+        assert_true(e->retry_after_ms > 0);
+    }
+    UNTIL(pl, !pl_ready(pl, PL_QUERY, 0));
+    pl_server(pl, "start-one", "postgres");
+    int64_t by = clock_mono_ms() + pl_ms(PL_WAIT_MS);
+    do { /* BUSY until it is back */
+        assert_true(clock_mono_ms() < by);
+        ask_any(bob, IM__FRAME_TYPE__HISTORY_REQ, &r.base);
+    } while (asked_type == IM__FRAME_TYPE__ERROR);
+    assert_int_equal(((const Im__HistoryRsp *)answer)->n_items, 4);
+    UNTIL(pl, pl_ready(pl, PL_QUERY, 0));
+    assert_int_equal(hits(ann, "corrected"), 1);
+}
+
 static void answered_questions_are_committed(void **state)
 {
     (void)state;
@@ -530,11 +564,34 @@ static void hidden_from_the_moment_they_say_so(struct pl *whole, struct raw *a, 
     raw_free(e);
 }
 
+/* One of two processes is killed: what it had is not answered, what is asked again is, whoever asks. */
+static void the_other_one_takes_over(struct pl *whole, int ms)
+{
+    static const char *const who[] = {"ann", "bob", "eve"};
+    pl_expect_end(whole, PL_QUERY, 0);
+    pl_stop(whole, PL_QUERY, 0, SIGKILL);
+    for (size_t i = 0; i < sizeof who / sizeof *who; i++) {
+        Im__ConvListReq r = IM__CONV_LIST_REQ__INIT;
+        struct raw_frame *f = NULL;
+        struct raw *a = arrive(whole, who[i], ms);
+        int64_t by = clock_mono_ms() + pl_ms(PL_WAIT_MS);
+        for (uint32_t seq = 1; !f; seq++) {
+            assert_true(clock_mono_ms() < by);
+            (void)raw_send(a, IM__FRAME_TYPE__CONV_LIST_REQ, seq,
+                           &r.base); /* with too many open ones: an ERROR */
+            f = raw_wait(a, IM__FRAME_TYPE__CONV_LIST_RSP, pl_ms(3000));
+        }
+        assert_int_equal(((Im__ConvListRsp *)f->msg)->code, IM__CODE__OK);
+        raw_frame_free(f);
+        raw_free(a);
+    }
+}
+
 /* From socket to socket: who was told "sequenced" finds it in history; somebody else's connection is told of one's end. */
 static void a_message_is_in_history_once_it_is_waited_for(void **state)
 {
     (void)state;
-    struct pl *whole = pl_up(&(struct pl_conf){.n = {1, 1, 1, 1, 1, 1}});
+    struct pl *whole = pl_up(&(struct pl_conf){.n = {1, 1, 1, 1, 1, 2}});
     int ms = pl_ms(PL_WAIT_MS);
     struct raw *a = raw_connect(pl_edge(whole, 0), ms), *b = raw_connect(pl_edge(whole, 0), ms);
     assert_int_equal(raw_register(a, "ann", "a password", ms), IM__CODE__OK);
@@ -584,6 +641,7 @@ static void a_message_is_in_history_once_it_is_waited_for(void **state)
     raw_frame_free(f);
     hidden_from_the_moment_they_say_so(whole, a, ms);
     raw_free(a);
+    the_other_one_takes_over(whole, ms);
     im__login_rsp__free_unpacked(login, NULL);
 }
 
@@ -602,6 +660,7 @@ int main(void)
         cmocka_unit_test(marks_are_bounded_and_show_nothing),
         cmocka_unit_test(a_number_is_waited_for),
         cmocka_unit_test(people_are_found),
+        cmocka_unit_test(without_postgres_one_is_told_to_come_again),
         cmocka_unit_test(answered_questions_are_committed),
         cmocka_unit_test(a_message_is_in_history_once_it_is_waited_for),
     };
