@@ -1,5 +1,6 @@
 /* answer.c: answers to questions, as the application sees them. Everything lives in the arena, or in the message. */
 #include "client/lib/client.h"
+#include "common/base/clock.h"
 #include "common/im/frame.h"
 
 #include <errno.h>
@@ -94,11 +95,25 @@ static void conversation(struct parley *p, struct parley_conversation *out, cons
     copy_id(out->owner, &m->owner);
 }
 
+/* Announcements are queued for nobody: who was away hears of them from the list, and fetches them. */
+static void missed_announcements(struct parley *p, const Im__ConvInfo *m)
+{
+    struct id16 conv;
+    if (!m->system || m->conversation.len != ID_SIZE)
+        return;
+    memcpy(conv.b, m->conversation.data, ID_SIZE);
+    if (inbox_known(p->inbox, conv) && p->cb.message)
+        (void)inbox_news(p->inbox, conv, m->head, 0,
+                         clock_mono_ms()); /* without memory: the next list says it too */
+}
+
 static void conversations(struct parley *p, struct parley_answer *a, Im__ConvInfo *const *m, size_t n)
 {
     struct parley_conversation *v = rows(p, a, n, sizeof *v);
-    for (size_t i = 0; i < a->n; i++)
+    for (size_t i = 0; i < a->n; i++) {
         conversation(p, &v[i], m[i]);
+        missed_announcements(p, m[i]);
+    }
     a->conversations = v;
 }
 

@@ -1,4 +1,5 @@
 /* libparley against a scripted server: what is done in conversations, and what is told of them. */
+#include "client/lib/parley_history.h"
 #include "tests/support/fakeedge.h"
 
 #include <errno.h>
@@ -372,6 +373,39 @@ static void holes_of_groups_and_news_come_from_history(void **state)
     fake_stop(&f);
 }
 
+/* Nothing queues an announcement: the list of conversations tells who was away that there are some. */
+static void missed_announcements_come_from_history(void **state)
+{
+    (void)state;
+    struct fake f;
+    Im__ConvInfo info = IM__CONV_INFO__INIT, *list[] = {&info};
+    Im__ConvListRsp m = IM__CONV_LIST_RSP__INIT;
+    struct parley_question q = {.about = PARLEY_ASK_CONVERSATIONS};
+    info.conversation = id16(group);
+    info.system = true;
+    info.head = 3;
+    m.conversations = list;
+    m.n_conversations = 1;
+    fake_online(&f, 0);
+    assert_true(parley_ask(f.p, &q, NULL, NULL) >
+                0); /* none was ever seen: it begins with the first that is */
+    struct raw_frame *r = fake_want(&f, IM__FRAME_TYPE__CONV_LIST_REQ);
+    fake_answer(&f, IM__FRAME_TYPE__CONV_LIST_RSP, r, &m.base);
+    raw_frame_free(r);
+    push(&f, 1, 4, IM__CONV_KIND__CONV_ANNOUNCEMENT, NULL);
+    fake_confirmed(&f, 1);
+    info.head = 6;
+    assert_true(parley_ask(f.p, &q, NULL, NULL) > 0);
+    r = fake_want(&f, IM__FRAME_TYPE__CONV_LIST_REQ);
+    fake_answer(&f, IM__FRAME_TYPE__CONV_LIST_RSP, r, &m.base);
+    raw_frame_free(r);
+    r = history_after(&f, 4, 6);
+    past(&f, r, 5, 2, false, 6);
+    raw_frame_free(r);
+    fake_saw(&f, "message 3/6 bob missed=0\n");
+    fake_stop(&f);
+}
+
 static void a_server_without_history_does_not_stop_messages(void **state)
 {
     (void)state;
@@ -408,6 +442,7 @@ int main(void)
         cmocka_unit_test(typing_is_not_told_at_every_key),
         cmocka_unit_test(what_is_told_without_a_number),
         cmocka_unit_test(holes_of_groups_and_news_come_from_history),
+        cmocka_unit_test(missed_announcements_come_from_history),
         cmocka_unit_test(a_server_without_history_does_not_stop_messages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
