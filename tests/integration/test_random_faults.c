@@ -26,7 +26,8 @@ static struct pl *pl;
 /* Of one run. */
 static struct {
     unsigned seed;
-    int64_t begun, woken; /* woken: when the sleeping edge is to go on; 0: none sleeps */
+    int64_t begun, woken; /* woken: when the sleeping process is to go on; 0: none sleeps */
+    enum pl_kind kind;    /* of the sleeper */
     int sleeper, fired;
 } now;
 
@@ -52,30 +53,39 @@ static int below(int n)
     return (int)((unsigned)rand_r(&now.seed) % (unsigned)n);
 }
 
-static void say(const char *what, int i)
+static void say(const char *what, const char *whom, int i)
 {
     now.fired++;
-    fprintf(stderr, "  %6.2f s: %s-%d\n", (double)(clock_mono_ms() - now.begun) / 1000, what, i);
+    fprintf(stderr, "  %6.2f s: %s %s-%d\n", (double)(clock_mono_ms() - now.begun) / 1000, what, whom, i);
 }
 
 /* ---- faults ---- */
 
-enum fault { KILL_FIRST, REDIS_FORGETS = PL_KINDS, POSTGRES_DIES, BROKER_DIES, EDGE_SLEEPS, FAULTS };
+enum fault {
+    KILL_FIRST,
+    REDIS_FORGETS = PL_KINDS,
+    POSTGRES_DIES,
+    BROKER_DIES,
+    EDGE_SLEEPS,
+    OTHER_SLEEPS,
+    FAULTS
+};
+
+static const char *const names[PL_KINDS] = {"edge", "router", "fanout", "persister", "offline", "query"};
 
 static void kill_process(enum pl_kind kind)
 {
-    static const char *const names[PL_KINDS] = {"edge", "router", "fanout", "persister", "offline", "query"};
     int i = below(pl_count(pl, kind));
-    if (kind == PL_EDGE && now.woken && i == now.sleeper)
+    if (kind == now.kind && now.woken && i == now.sleeper)
         i = (i + 1) % pl_count(pl, kind);
     pl_look_after(pl);
-    say(names[kind], i);
+    say("kill -9", names[kind], i);
     pl_signal(pl, kind, i, SIGKILL);
 }
 
 static void server_dies(const char *name)
 {
-    say(name, 0);
+    say("kill -9", name, 0);
     pl_server(pl, "kill9", name);
     pl_server(pl, "start-one", name);
 }
@@ -85,17 +95,25 @@ static void wake(void)
     if (!now.woken)
         return;
     now.woken = 0;
-    pl_signal(pl, PL_EDGE, now.sleeper, SIGCONT);
+    pl_signal(pl, now.kind, now.sleeper, SIGCONT);
 }
 
-static void put_to_sleep(void)
+static void wait_for_the_sleeper(void)
 {
+    while (now.woken && clock_mono_ms() < now.woken)
+        pl_turn(pl, INT64_MAX, "", __FILE__, __LINE__);
     wake();
-    now.sleeper = below(pl_count(pl, PL_EDGE));
+}
+
+static void put_to_sleep(enum pl_kind kind)
+{
+    wait_for_the_sleeper();
+    now.kind = kind;
+    now.sleeper = below(pl_count(pl, kind));
     now.woken = clock_mono_ms() + SLEEP_MS;
     pl_look_after(pl);
-    say("sleep of edge", now.sleeper);
-    pl_signal(pl, PL_EDGE, now.sleeper, SIGSTOP);
+    say("sleep", names[kind], now.sleeper);
+    pl_signal(pl, kind, now.sleeper, SIGSTOP);
 }
 
 static void happen(int fault)
@@ -103,10 +121,12 @@ static void happen(int fault)
     if (fault < PL_KINDS)
         kill_process((enum pl_kind)fault);
     else if (fault == REDIS_FORGETS) {
-        say("FLUSHALL", 0);
+        say("FLUSHALL", "redis", 0);
         pl_redis(pl, "FLUSHALL");
     } else if (fault == EDGE_SLEEPS)
-        put_to_sleep();
+        put_to_sleep(PL_EDGE);
+    else if (fault == OTHER_SLEEPS)
+        put_to_sleep((enum pl_kind)(1 + below(PL_KINDS - 1)));
     else
         server_dies(fault == POSTGRES_DIES ? "postgres" : "kafka");
 }
@@ -147,12 +167,10 @@ static bool goes_on(pid_t script, int64_t ms, int *status)
 
 static void everything_heals(const char *file)
 {
-    while (now.woken && clock_mono_ms() < now.woken)
-        pl_turn(pl, INT64_MAX, "", __FILE__, __LINE__);
-    wake();
+    wait_for_the_sleeper();
     pl_look_after(pl);
     pl_wait_ready(pl);
-    say("healed", 0);
+    say("healed", "all", 0);
     FILE *f = fopen(file, "w");
     assert_non_null(f);
     fclose(f);
