@@ -16,20 +16,21 @@ static const struct db_stmt where_stmt = {
            "WHERE m.user_id = $1::bytea AND m.conv = $2::bytea AND m.role > 0",
     .n_params = 2};
 
-/* $1 user, $2 conversation; after ($3 role, $4 login); $5 how many, $6 the largest group in which `read` is told */
+/* $1 user, $2 conversation; after ($3 role, $4 login, $6 user: names of members may be unknown); $5 how many */
 static const struct db_stmt members_stmt = {
     .name = "members",
     .sql = "SELECT " SQL_PERSON(
         "m.user_id") ", m.role, m.muted_until_ms, m.joined, m.read, m.login, m.user_id FROM "
                      "(SELECT x.* FROM memberships x WHERE x.conv = $2::bytea AND x.role > 0 AND x.role <= "
                      "$3::int4 AND "
-                     "(x.role < $3::int4 OR x.login > $4::text COLLATE \"C\") AND EXISTS (SELECT 1 FROM "
+                     "(x.role < $3::int4 OR (x.login, x.user_id) > ($4::text COLLATE \"C\", $6::bytea)) AND "
+                     "EXISTS (SELECT 1 FROM "
                      "memberships me WHERE "
                      "me.user_id = $1::bytea AND me.conv = $2::bytea AND me.role > 0) ORDER BY x.role DESC, "
-                     "x.login LIMIT $5::int8) m "
+                     "x.login, x.user_id LIMIT $5::int8) m "
                      "LEFT JOIN accounts u ON u.user_id = m.user_id " SQL_BETWEEN(
-                         "m.user_id") "ORDER BY m.role DESC, m.login",
-    .n_params = 5};
+                         "m.user_id") "ORDER BY m.role DESC, m.login, m.user_id",
+    .n_params = 6};
 enum { M_ROLE = P_COLUMNS, M_MUTED, M_JOINED, M_READ, M_LOGIN, M_USER };
 
 /* For admins. $1 user, $2 conversation, $3 how many */
@@ -53,12 +54,19 @@ static Im__Code ask_members(struct question *q, struct ask *a)
     const Im__MembersReq *r = (const Im__MembersReq *)q->req;
     int64_t role = 99;
     struct slice tail = {"", 0};
-    if (r->after.len &&
-        (!page_key_parse(r->after, &role, 1, &tail) || (tail.n && !validate_utf8(tail.p, tail.n))))
-        return IM__CODE__BAD_FIELD;
+    struct id16 *after = query_alloc(q->arena, sizeof *after);
+    *after = (struct id16){{0}};
+    if (r->after.len) { /* role, user ‖ login */
+        if (!page_key_parse(r->after, &role, 1, &tail) || tail.n < ID_SIZE)
+            return IM__CODE__BAD_FIELD;
+        memcpy(after->b, tail.p, ID_SIZE);
+        tail = slice_of((const uint8_t *)tail.p + ID_SIZE, tail.n - ID_SIZE);
+        if (tail.n && !validate_utf8(tail.p, tail.n))
+            return IM__CODE__BAD_FIELD;
+    }
     char *login = query_alloc(q->arena, tail.n + 1);
-    if (tail.n)
-        memcpy(login, tail.p, tail.n);
+    memcpy(login, tail.p, tail.n);
+    login[tail.n] = '\0';
     ask_where(q, a);
     ask_stmt(a, &members_stmt);
     ask_id(a, &q->from.user);
@@ -66,6 +74,7 @@ static Im__Code ask_members(struct question *q, struct ask *a)
     ask_i32(a, (int32_t)role);
     ask_text(a, login);
     ask_i64(a, limit_of(r->limit, MEMBERS_USUAL, MEMBERS_MOST) + 1);
+    ask_id(a, after);
     return IM__CODE__OK;
 }
 
@@ -100,7 +109,11 @@ static Im__Code take_members(struct question *q, const PGresult *const *res, Pro
     if (rows > limit) {
         const Im__Member *last = rsp->members[limit - 1];
         const int64_t role = last->role;
-        rsp->next = page_key(q->arena, &role, 1, slice_of(last->login, strlen(last->login)));
+        size_t n = strlen(last->login);
+        uint8_t *tail = query_alloc(q->arena, ID_SIZE + n);
+        memcpy(tail, last->user.data, ID_SIZE);
+        memcpy(tail + ID_SIZE, last->login, n);
+        rsp->next = page_key(q->arena, &role, 1, slice_of(tail, ID_SIZE + n));
     }
     *out = &rsp->base;
     return IM__CODE__OK;

@@ -34,6 +34,7 @@ struct job {
     int64_t since_us;      /* taken up */
     int64_t queued_ms;     /* waits for PostgreSQL since */
     int64_t wait_until_ms; /* 0: nothing (any more) to wait for */
+    bool waits;            /* one of the window's few places for those that wait */
     uint32_t poll_ms;
     enum queue queue;
     struct job *next, *prev; /* of the queue, or of the free ones */
@@ -46,7 +47,7 @@ struct work {
     struct answers *answers;
     struct job *jobs, *free;
     struct job *queue[QUEUES];
-    unsigned n, n_slow;
+    unsigned n, n_slow, n_waiting;
     struct timer check;
     struct loop_job pump;
 };
@@ -58,6 +59,8 @@ static void run(struct job *j);
 static void finish(struct job *j)
 {
     struct work *w = j->w;
+    w->n_waiting -= j->waits;
+    j->waits = false;
     const struct work_token token = j->token;
     metric_observe(metric_with(&took, frame_name(j->q.verb->type)), loop_now_us(w->loop) - j->since_us);
     loop_timer_stop(w->loop, &j->poll);
@@ -164,6 +167,17 @@ static bool failed(struct job *j, const struct db_result *r)
     return true;
 }
 
+/* Else a few clients could fill the window with questions that wait for what never comes. */
+static bool may_wait(struct job *j)
+{
+    struct work *w = j->w;
+    if (!j->waits && w->n_waiting < w->conf.window / 4 + 1) {
+        j->waits = true;
+        w->n_waiting++;
+    }
+    return j->waits;
+}
+
 static void on_head(void *ctx, const struct db_result *r)
 {
     struct job *j = ctx;
@@ -173,7 +187,7 @@ static void on_head(void *ctx, const struct db_result *r)
     if (head >= j->q.wait->seq) {
         j->wait_until_ms = 0;
         run(j);
-    } else if (loop_now_ms(j->w->loop) >= j->wait_until_ms) {
+    } else if (loop_now_ms(j->w->loop) >= j->wait_until_ms || !may_wait(j)) {
         refuse(j, IM__CODE__BEHIND);
     } else {
         loop_timer_start(j->w->loop, &j->poll, j->poll_ms);
