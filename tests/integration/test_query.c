@@ -10,11 +10,13 @@
 #include "tests/support/pipeline.h"
 #include "tests/support/rawclient.h"
 
+#include <libpq-fe.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* cmocka.h wants these first */
 #include <setjmp.h>
@@ -511,6 +513,98 @@ static void without_postgres_one_is_told_to_come_again(void **state)
     assert_int_equal(hits(ann, "corrected"), 1);
 }
 
+static void command(PGconn *c, const char *text)
+{
+    PGresult *r = PQexec(c, text);
+    if (PQresultStatus(r) != PGRES_COMMAND_OK)
+        fail_msg("%s: %s", text, PQerrorMessage(c));
+    PQclear(r);
+}
+
+static bool may(PGconn *c, const char *text)
+{
+    PGresult *r = PQexec(c, text);
+    bool yes = PQresultStatus(r) == PGRES_TUPLES_OK || PQresultStatus(r) == PGRES_COMMAND_OK;
+    PQclear(r);
+    return yes;
+}
+
+static const char *schema_name(PGconn *owner)
+{
+    static char name[100];
+    PGresult *r = PQexec(owner, "SELECT quote_ident(current_schema())");
+    snprintf(name, sizeof name, "%s", PQgetvalue(r, 0, 0));
+    PQclear(r);
+    return name;
+}
+
+/* The last role of schema/roles.sql, under a name and for a schema of this test's own. */
+static void make_role(PGconn *owner, const char *role)
+{
+    static char file[16384], out[16384];
+    FILE *f = fopen("schema/roles.sql", "r");
+    assert_non_null(f);
+    file[fread(file, 1, sizeof file - 1, f)] = 0;
+    fclose(f);
+    const char *at = strstr(file, "CREATE ROLE parley_query");
+    assert_non_null(at);
+    size_t n = 0;
+    while (*at && n + 100 < sizeof out) {
+        const char *schema = "SCHEMA public", *name = "parley_query";
+        if (strncmp(at, schema, strlen(schema)) == 0) {
+            n += (size_t)snprintf(out + n, sizeof out - n, "SCHEMA %s", schema_name(owner));
+            at += strlen(schema);
+        } else if (strncmp(at, name, strlen(name)) == 0) {
+            n += (size_t)snprintf(out + n, sizeof out - n, "%s", role);
+            at += strlen(name);
+        } else {
+            out[n++] = *at++;
+        }
+    }
+    out[n] = 0;
+    command(owner, out);
+}
+
+/* The process does with its own role what it does with the owner's, and the role can change nothing. */
+static void its_own_role_is_enough_and_writes_nothing(void **state)
+{
+    (void)state;
+    char role[40], text[400], env[1000];
+    PGconn *owner = PQconnectdb(pl_conninfo(pl));
+    assert_int_equal(PQstatus(owner), CONNECTION_OK);
+    snprintf(role, sizeof role, "parley_q_%d", (int)getpid());
+    make_role(owner, role);
+    snprintf(text, sizeof text, "ALTER ROLE %s PASSWORD 'secret'; ALTER ROLE %s SET search_path = %s", role,
+             role, schema_name(owner));
+    command(owner, text);
+    snprintf(env, sizeof env, "PARLEY_POSTGRES_CONNINFO=postgresql://%s:secret@%s:%s/%s", role, PQhost(owner),
+             PQport(owner), PQdb(owner));
+    assert_int_equal(pl_stop(pl, PL_QUERY, 0, SIGTERM), 0);
+    pl_start(pl, PL_QUERY, 0, env);
+    UNTIL(pl, pl_ready(pl, PL_QUERY, 0));
+    history_shows_messages_as_they_are(NULL);
+    the_list_has_the_last_message_and_what_is_unread(NULL);
+    changes_are_told_in_order(NULL);
+    search_finds_what_is_there_now(NULL);
+    people_are_found(NULL);
+    UNTIL(pl, pl_number(pl, "SELECT count(*) FROM pg_stat_activity WHERE usename = '%s'", role) > 0);
+    PGconn *q = PQconnectdb(strchr(env, '=') + 1);
+    assert_int_equal(PQstatus(q), CONNECTION_OK);
+    assert_true(may(q, "SELECT count(*) FROM messages"));
+    assert_false(may(q, "INSERT INTO asks SELECT * FROM asks"));
+    command(q, "SET default_transaction_read_only = off"); /* not that alone */
+    assert_false(may(q, "INSERT INTO asks SELECT * FROM asks"));
+    assert_false(may(q, "UPDATE memberships SET role = 3"));
+    assert_false(may(q, "SELECT * FROM verifiers"));
+    PQfinish(q);
+    assert_int_equal(pl_stop(pl, PL_QUERY, 0, SIGTERM), 0);
+    pl_start(pl, PL_QUERY, 0, NULL);
+    UNTIL(pl, pl_ready(pl, PL_QUERY, 0));
+    snprintf(text, sizeof text, "DROP OWNED BY %s; DROP ROLE %s", role, role);
+    command(owner, text);
+    PQfinish(owner);
+}
+
 static void answered_questions_are_committed(void **state)
 {
     (void)state;
@@ -661,6 +755,7 @@ int main(void)
         cmocka_unit_test(a_number_is_waited_for),
         cmocka_unit_test(people_are_found),
         cmocka_unit_test(without_postgres_one_is_told_to_come_again),
+        cmocka_unit_test(its_own_role_is_enough_and_writes_nothing),
         cmocka_unit_test(answered_questions_are_committed),
         cmocka_unit_test(a_message_is_in_history_once_it_is_waited_for),
     };
