@@ -54,7 +54,7 @@ static int init(struct daemon_run *run)
                                    .outputs = outputs,
                                    .n_outputs = ARRAY_LEN(outputs),
                                    .ops = &offline_core,
-                                   .follow = FOLLOW_PRESENCE | FOLLOW_ENDED,
+                                   .follow = FOLLOW_PRESENCE | FOLLOW_ENDED | FOLLOW_LATER,
                                    .rebuild = offline_recover_decl(),
                                    .started = started,
                                    .lease_changed = lease_changed,

@@ -186,8 +186,8 @@ static void topics_ready(void *ctx)
     if (p->stopping)
         return;
     p->work = work_new(&work);
-    if (!p->work || follow_init(&p->views, p->run, &p->deploy, FOLLOW_LEASE | FOLLOW_PRESENCE, views_ready,
-                                lease_changed, p))
+    if (!p->work || follow_init(&p->views, p->run, &p->deploy, FOLLOW_LEASE | FOLLOW_PRESENCE | FOLLOW_LATER,
+                                views_ready, lease_changed, p))
         daemon_fail(p->run);
 }
 

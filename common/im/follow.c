@@ -6,9 +6,9 @@
 
 #include <errno.h>
 
-/* Many logins are many small batches, and every process has a view: better some of them late than a fetch for each. */
-#define PRESENCE_BYTES 16384
-#define PRESENCE_MS    20
+/* Many logins are many small batches, and many processes have a view: better late than a fetch for each. */
+#define LATER_BYTES 16384
+#define LATER_MS    20
 
 METRIC_COUNTER(unreadable, "parley_views_unreadable_total",
                "Records of im.lease and im.presence that no version can read.");
@@ -92,7 +92,7 @@ static void on_error(void *ctx, bool fatal, const char *reason)
     daemon_fail(f->run);
 }
 
-static struct kview *start(struct follow *f, const struct deploy *d, uint16_t topic,
+static struct kview *start(struct follow *f, const struct deploy *d, uint16_t topic, bool later,
                            void (*message)(void *, const struct record *))
 {
     const struct kview_conf conf = {
@@ -100,8 +100,8 @@ static struct kview *start(struct follow *f, const struct deploy *d, uint16_t to
         .topic = topic,
         .name = topics_name(d->topics, topic),
         .partitions = topics_get(d->topics, topic)->parts,
-        .fetch_min_bytes = topic == T_PRESENCE ? PRESENCE_BYTES : 0,
-        .fetch_wait_ms = topic == T_PRESENCE ? PRESENCE_MS : 0,
+        .fetch_min_bytes = later ? LATER_BYTES : 0,
+        .fetch_wait_ms = later ? LATER_MS : 0,
         .ctx = f,
         .message = message,
         .caught_up = caught_up,
@@ -124,9 +124,9 @@ int follow_init(struct follow *f, struct daemon_run *run, const struct deploy *d
     }
     ready_wait(run->ready, "views", "reading who is where");
     if (lease)
-        f->lease_log = start(f, d, T_LEASE, on_lease);
+        f->lease_log = start(f, d, T_LEASE, false, on_lease);
     if (presence)
-        f->presence_log = start(f, d, T_PRESENCE, on_presence);
+        f->presence_log = start(f, d, T_PRESENCE, what & FOLLOW_LATER, on_presence);
     if ((lease && !f->lease_log) || (presence && !f->presence_log)) {
         log_error("cannot make the views' Kafka clients");
         follow_release(f);

@@ -12,8 +12,9 @@
 
 struct kview;
 
-/* FOLLOW_ENDED: with the sessions that ended last (presence_remember). */
-enum { FOLLOW_LEASE = 1, FOLLOW_PRESENCE = 2, FOLLOW_ENDED = 4 };
+/* FOLLOW_ENDED: with the sessions that ended last (presence_remember). FOLLOW_LATER: presence may be some ms late, for
+ * far fewer fetches; not for who decides whom a message goes to. */
+enum { FOLLOW_LEASE = 1, FOLLOW_PRESENCE = 2, FOLLOW_ENDED = 4, FOLLOW_LATER = 8 };
 #define FOLLOW_ENDED_MAX 65536
 
 struct follow { /* zeroed: nothing is followed */
