@@ -71,6 +71,7 @@ static void one_device_is_ended_from_another(void **state)
     req.device = 99;
     assert_int_equal(ask(&desk, IM__FRAME_TYPE__REVOKE_REQ, &req.base, NULL, 0), IM__CODE__NO_CHANGE);
     uint32_t old = phone.device;
+    person_free(&phone);
     person_join(&phone, pl, 0, &desk, "phone");
     assert_true(phone.device > old);
     UNTIL(pl,
@@ -117,6 +118,7 @@ static void the_operator_ends_everything(void **state)
     kicked_with_revoked(&desk);
     assert_int_equal(token_code(desk.token, "desktop"), IM__CODE__SESSION_REVOKED);
     uint32_t device = desk.device;
+    person_free(&desk);
     person_join(&desk, pl, 0, &phone, "desktop"); /* the password still does */
     assert_int_equal(desk.device, device);
     assert_int_equal(token_code(desk.token, "desktop"), IM__CODE__OK);
