@@ -132,7 +132,9 @@ static const struct step messages[] = {
     {"ann", "info|ben", 0, "read #8", NULL},
     {"ann", "typing|ben", 0, NULL, NULL},
     {"ann", "keep|ben|on", 0, NULL, NULL},
+    {"ann", "list", 0, "^", NULL}, /* marks are set all together: each command begins with what is known */
     {"ann", "silence|ben|on", 0, NULL, NULL},
+    {"ann", "list", 0, "^~", NULL},
     {"ann", "remark|ben|the good one", 0, NULL, NULL},
     {"ann", "list", 0, "^~", NULL},
     {"ann", "info|ben", 0, "the good one", NULL},
