@@ -26,7 +26,7 @@ static const char settings[] = "{\"edge\": {\"rate\": 100000, \"burst\": 100000,
 
 static void what_is_seen_is_what_the_log_says(void **state)
 {
-    long first = setting("RANDOM_SEED", 1), seeds = setting("RANDOM_SEEDS", 2),
+    long first = setting("RANDOM_SEED", 1), seeds = setting("RANDOM_SEEDS", 1),
          seconds = setting("RANDOM_SECONDS", 8);
     char tail[9000], seed[24], length[24], edges[1024];
     (void)state;
