@@ -156,11 +156,4 @@ uint8_t *news_put(struct offline *, const struct user *, uint32_t device, const 
 /* NEWS_PUSH to the sessions. */
 void news_push(struct offline *, const struct missed *, const struct session *to, size_t n, struct fx *);
 
-static inline bool lease_over(const struct lease *lease, uint32_t slot, uint64_t epoch)
-{
-    const struct lease_slot *s =
-        lease_get(lease, slot); /* a claim that this view has not seen yet is no end */
-    return !s || (int64_t)epoch < s->claim || (int64_t)epoch <= s->ended;
-}
-
 #endif

@@ -46,13 +46,6 @@ router_verb route_register, route_lookup, route_login, route_end, route_chat, ro
  * its frames were acked. */
 bool router_may_act(const struct inbound *);
 
-/* The epoch is over for certain. A view that has not seen the claim yet does not make it so. */
-static inline bool lease_over(const struct lease *lease, uint32_t slot, uint64_t epoch)
-{
-    const struct lease_slot *s = lease_get(lease, slot);
-    return !s || (int64_t)epoch < s->claim || (int64_t)epoch <= s->ended;
-}
-
 void router_put(struct router *, struct account *, struct fx *); /* the row as it is now */
 /* A client message as the answer to the frame. */
 void router_reply(struct router *, const struct inbound *, struct fx *, Im__FrameType,

@@ -133,6 +133,12 @@ bool lease_live(const struct lease *l, uint32_t slot, uint64_t epoch)
     return lease_claimed(l, slot, &now) && now == epoch;
 }
 
+bool lease_over(const struct lease *l, uint32_t slot, uint64_t epoch)
+{
+    const struct lease_slot *s = lease_get(l, slot);
+    return !s || (int64_t)epoch < s->claim || (int64_t)epoch <= s->ended;
+}
+
 uint64_t lease_version(const struct lease *l)
 {
     return l->version;

@@ -28,6 +28,8 @@ uint32_t lease_slots(const struct lease *);
 const struct lease_slot *lease_get(const struct lease *, uint32_t slot); /* NULL: no such slot */
 /* The slot is claimed under this epoch: its sessions are alive. */
 bool lease_live(const struct lease *, uint32_t slot, uint64_t epoch);
+/* The epoch is over for certain. A view that has not seen the claim yet does not make it so: neither live nor over. */
+bool lease_over(const struct lease *, uint32_t slot, uint64_t epoch);
 /* The slot's claim that has not ended. */
 bool lease_claimed(const struct lease *, uint32_t slot, uint64_t *epoch);
 uint64_t lease_version(const struct lease *); /* changes whenever the view does */
