@@ -4,12 +4,9 @@
 #define PARLEY_IM_CODEC_CHECK_H
 
 #include "common/im/codec.h"
+#include "common/im/field_check.h"
 #include "common/im/validate.h"
 
-static inline bool is_id(ProtobufCBinaryData d)
-{
-    return d.len == ID_SIZE;
-}
 static inline bool id_or_none(ProtobufCBinaryData d)
 {
     return d.len == 0 || d.len == ID_SIZE;
@@ -17,15 +14,6 @@ static inline bool id_or_none(ProtobufCBinaryData d)
 static inline bool trace_ok(ProtobufCBinaryData d)
 {
     return d.len == 0 || d.len == CODEC_TRACE;
-}
-static inline bool within(const char *text, size_t min, size_t max)
-{
-    size_t n = strnlen(text, max + 1);
-    return n >= min && n <= max;
-}
-static inline bool number_ok(uint64_t n) /* PostgreSQL has no unsigned numbers */
-{
-    return n <= INT64_MAX;
 }
 static inline bool session_ok(const Im__Session *s, bool with_user)
 {

@@ -5,7 +5,7 @@
 
 static struct validity numbered(uint64_t client_seq)
 {
-    return client_seq >= 1 && is_number(client_seq) ? GOOD : BAD("client_seq");
+    return client_seq >= 1 && number_ok(client_seq) ? GOOD : BAD("client_seq");
 }
 
 /* The other of two: by name or by id. */
@@ -42,7 +42,7 @@ static struct validity check_single(const ProtobufCMessage *m)
     CHECK(numbered(c->client_seq));
     CHECK(other(c->to, c->to_user));
     CHECK(content(c->text, c->content_type, c->data));
-    return is_number(c->reply_to) ? GOOD : BAD("reply_to");
+    return number_ok(c->reply_to) ? GOOD : BAD("reply_to");
 }
 
 static struct validity check_group(const ProtobufCMessage *m)
@@ -52,7 +52,7 @@ static struct validity check_group(const ProtobufCMessage *m)
     if (!is_id(c->conversation))
         return BAD("conversation");
     CHECK(content(c->text, c->content_type, c->data));
-    if (!is_number(c->reply_to))
+    if (!number_ok(c->reply_to))
         return BAD("reply_to");
     return are_ids(c->mentions, c->n_mentions, NAMED_MAX) ? GOOD : BAD("mentions");
 }
@@ -167,7 +167,7 @@ static struct validity check_op(const ProtobufCMessage *m)
     if (!op)
         return BAD("kind");
     CHECK(op_place(op, c));
-    if (op->has & TARGET ? c->target < 1 || !is_number(c->target) : c->target != 0)
+    if (op->has & TARGET ? c->target < 1 || !number_ok(c->target) : c->target != 0)
         return BAD("target");
     CHECK(op_content(op, c));
     CHECK(op_users(op, c));
@@ -189,9 +189,9 @@ static struct validity check_read(const ProtobufCMessage *m)
 {
     const Im__MsgRead *r = (const Im__MsgRead *)m;
     CHECK(where(r->conversation, r->with));
-    if (!is_number(r->delivered))
+    if (!number_ok(r->delivered))
         return BAD("delivered");
-    return is_number(r->read) && (r->read || r->delivered) ? GOOD : BAD("read");
+    return number_ok(r->read) && (r->read || r->delivered) ? GOOD : BAD("read");
 }
 
 static struct validity check_typing(const ProtobufCMessage *m)

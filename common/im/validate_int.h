@@ -2,7 +2,7 @@
 #ifndef PARLEY_IM_VALIDATE_INT_H
 #define PARLEY_IM_VALIDATE_INT_H
 
-#include "common/im/ids.h"
+#include "common/im/field_check.h"
 #include "common/im/validate.h"
 
 #define GOOD      ((struct validity){IM__CODE__OK, ""})
@@ -12,23 +12,11 @@ typedef struct validity check_fn(const ProtobufCMessage *);
 check_fn *validate_conv(uint16_t type);  /* what is done in conversations; NULL: no such */
 check_fn *validate_query(uint16_t type); /* questions for the read models */
 
-static inline bool within(const char *text, size_t min, size_t max)
-{
-    size_t n = strnlen(text, max + 1);
-    return n >= min && n <= max;
-}
+/* In whatever form people write it; login_ok() wants the normal one. */
 static inline bool is_login(const char *login)
 {
     char normal[LOGIN_MAX + 1];
     return login_normalise(login, strlen(login), normal) == 0;
-}
-static inline bool is_id(ProtobufCBinaryData d)
-{
-    return d.len == ID_SIZE;
-}
-static inline bool is_number(uint64_t n) /* PostgreSQL has no unsigned numbers */
-{
-    return n <= INT64_MAX;
 }
 static inline bool are_ids(const ProtobufCBinaryData *v, size_t n, size_t max)
 {

@@ -3,7 +3,7 @@
 
 static bool wait_ok(const Im__Wait *w)
 {
-    return !w || (is_id(w->conversation) && w->seq >= 1 && is_number(w->seq));
+    return !w || (is_id(w->conversation) && w->seq >= 1 && number_ok(w->seq));
 }
 
 /* A page: where it goes on, and how much. */
@@ -29,7 +29,7 @@ static struct validity check_info(const ProtobufCMessage *m)
 static struct validity check_history(const ProtobufCMessage *m)
 {
     const Im__HistoryReq *r = (const Im__HistoryReq *)m;
-    if (!is_number(r->seq))
+    if (!number_ok(r->seq))
         return BAD("seq");
     if (r->time_ms < 0 || (r->time_ms && r->seq))
         return BAD("time_ms");
@@ -43,9 +43,9 @@ static struct validity check_history(const ProtobufCMessage *m)
 static struct validity check_changes(const ProtobufCMessage *m)
 {
     const Im__ChangesReq *r = (const Im__ChangesReq *)m;
-    if (r->target < 1 || !is_number(r->target))
+    if (r->target < 1 || !number_ok(r->target))
         return BAD("target");
-    if (!is_number(r->after))
+    if (!number_ok(r->after))
         return BAD("after");
     return r->limit <= 200 ? where(r->conversation, r->with) : BAD("limit");
 }
