@@ -8,6 +8,7 @@
 #include "common/base/log.h"
 #include "common/im/deploy.h"
 #include "common/im/schema.h"
+#include "common/im/schema_wait.h"
 #include "persister/core.h"
 #include "persister/indexer.h"
 #include "persister/tables.h"
@@ -15,9 +16,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define SCHEMA_RETRY_MS 2000
-#define FETCH_BYTES     65536
-#define FETCH_MS        20
+#define FETCH_BYTES 65536
+#define FETCH_MS    20
 
 struct settings {
     struct persister_settings core;
@@ -80,30 +80,19 @@ static void topics_ready(void *ctx)
 static void schema_answer(void *ctx, const struct db_result *r)
 {
     struct process *p = ctx;
-    if (r->status == DB_DOWN)
-        return; /* asked again when it is up */
-    int version =
-        r->status == DB_OK && PQntuples(r->results[0]) == 1 ? (int)db_get_i64(r->results[0], 0, 0) : -1;
-    const char *complaint = version < 0 ? r->message : schema_complaint(version);
-    if (migrate_judge(version, SCHEMA_NEWEST) == MIGRATE_NEWER) {
-        log_error("cannot work with this database", log_str("why", complaint), log_int("schema", version),
-                  log_int("known", SCHEMA_NEWEST));
-        daemon_fail(p->run);
-    } else if (*complaint) {
-        ready_wait(p->run->ready, "schema", complaint);
+    enum schema_state state = schema_take(p->run, r);
+    if (state == SCHEMA_LATER) {
         loop_timer_start(p->run->loop, &p->schema_timer, SCHEMA_RETRY_MS);
-    } else {
-        ready_ok(p->run->ready, "schema");
+    } else if (state == SCHEMA_THERE) {
         p->schema_there = true;
         indexer_start(p->indexer);
         start(p);
-    }
+    } /* down: asked again when it is up */
 }
 
 static void ask_schema(struct process *p)
 {
-    static const struct db_stmt stmt = {.name = "schema_version", .sql = MIGRATE_QUERY};
-    const struct db_call call = {.stmt = &stmt};
+    const struct db_call call = {.stmt = &schema_ask};
     if (db_run(p->db, &call, 1, schema_answer, p) == -EAGAIN)
         loop_timer_start(p->run->loop, &p->schema_timer, SCHEMA_RETRY_MS);
 }

@@ -1,13 +1,12 @@
 #include "query/lanes.h"
 
 #include "common/base/log.h"
-#include "common/im/schema.h"
+#include "common/im/schema_wait.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#define SCHEMA_RETRY_MS 2000
-#define CALL_MS         8000
+#define CALL_MS 8000
 
 #define SETUP                                                                                         \
     "SET default_transaction_read_only = on; SET default_transaction_isolation = 'repeatable read'; " \
@@ -46,29 +45,18 @@ static void schema_answer(void *ctx, const struct db_result *r)
 {
     struct lanes *l = ctx;
     l->asking = false;
-    if (r->status == DB_DOWN)
-        return; /* asked again when one is up */
-    int version =
-        r->status == DB_OK && PQntuples(r->results[0]) == 1 ? (int)db_get_i64(r->results[0], 0, 0) : -1;
-    const char *complaint = version < 0 ? r->message : schema_complaint(version);
-    if (migrate_judge(version, SCHEMA_NEWEST) == MIGRATE_NEWER) {
-        log_error("cannot work with this database", log_str("why", complaint), log_int("schema", version),
-                  log_int("known", SCHEMA_NEWEST));
-        daemon_fail(l->run);
-    } else if (*complaint) {
-        ready_wait(l->run->ready, "schema", complaint);
+    enum schema_state state = schema_take(l->run, r);
+    if (state == SCHEMA_LATER) {
         loop_timer_start(l->run->loop, &l->schema_timer, SCHEMA_RETRY_MS);
-    } else {
-        ready_ok(l->run->ready, "schema");
+    } else if (state == SCHEMA_THERE) {
         l->schema_there = true;
         l->room(l->ctx);
-    }
+    } /* down: asked again when it is up */
 }
 
 static void ask_schema(struct lanes *l)
 {
-    static const struct db_stmt stmt = {.name = "schema_version", .sql = MIGRATE_QUERY};
-    const struct db_call call = {.stmt = &stmt};
+    const struct db_call call = {.stmt = &schema_ask};
     for (unsigned i = 0; i < l->n && !l->asking && !l->schema_there; i++)
         l->asking = db_run(l->lane[i].db, &call, 1, schema_answer, l) == 0;
 }
