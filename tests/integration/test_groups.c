@@ -6,42 +6,22 @@
 
 #include <cmocka.h>
 
-static struct pl *pl, *small;
+FEATURE("groups", made_found_and_read)
+FEATURE("groups", members_by_page)
+FEATURE("groups", joining_and_what_is_visible)
+FEATURE("groups", inviting_and_removing)
+FEATURE("groups", roles)
+FEATURE("groups", muting_one_and_all)
+FEATURE("groups", a_short_mute_ends)
+FEATURE("groups", names_and_notices)
+FEATURE("groups", joining_by_approval)
+FEATURE("groups", private_and_unknown_are_alike)
+FEATURE("groups", old_numbers_tell_nothing)
+FEATURE("groups", dissolving)
+FEATURE("groups", two_at_once_agree)
+FEATURE("groups", who_was_away_catches_up)
 
-static int setup(void **state)
-{
-    (void)state;
-    pl = feature_up(NULL);
-    return 0;
-}
-
-#define CASE(name)                                       \
-    static void name(void **state)                       \
-    {                                                    \
-        (void)state;                                     \
-        feature_run(pl, "groups", #name, NULL, NULL, 0); \
-    }
-CASE(made_found_and_read)
-CASE(members_by_page)
-CASE(joining_and_what_is_visible)
-CASE(inviting_and_removing)
-CASE(roles)
-CASE(muting_one_and_all)
-CASE(a_short_mute_ends)
-CASE(names_and_notices)
-CASE(joining_by_approval)
-CASE(private_and_unknown_are_alike)
-CASE(old_numbers_tell_nothing)
-CASE(dissolving)
-CASE(two_at_once_agree)
-CASE(who_was_away_catches_up)
-
-static void full(void **state)
-{
-    (void)state;
-    small = feature_up("{\"router\": {\"group_cap\": 4}}");
-    feature_run(small, "groups", "full", NULL, NULL, 0);
-}
+FEATURE_WITH("groups", full, "{\"router\": {\"group_cap\": 4}}")
 
 int main(void)
 {
@@ -62,5 +42,5 @@ int main(void)
         cmocka_unit_test(who_was_away_catches_up),
         cmocka_unit_test(full),
     };
-    return pl_finish(cmocka_run_group_tests(tests, setup, NULL));
+    return pl_finish(cmocka_run_group_tests(tests, feature_setup, NULL));
 }

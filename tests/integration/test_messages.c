@@ -6,37 +6,17 @@
 
 #include <cmocka.h>
 
-static struct pl *pl;
+FEATURE("messages", opaque_bytes)
+FEATURE("messages", replies)
+FEATURE("messages", edits)
+FEATURE("messages", recalls)
+FEATURE("messages", pins)
+FEATURE("messages", reactions)
+FEATURE("messages", mentions)
+FEATURE("messages", announcements)
+FEATURE("messages", one_number_is_one_message)
 
-static int setup(void **state)
-{
-    (void)state;
-    pl = feature_up(NULL);
-    return 0;
-}
-
-#define CASE(name)                                         \
-    static void name(void **state)                         \
-    {                                                      \
-        (void)state;                                       \
-        feature_run(pl, "messages", #name, NULL, NULL, 0); \
-    }
-CASE(opaque_bytes)
-CASE(replies)
-CASE(edits)
-CASE(recalls)
-CASE(pins)
-CASE(reactions)
-CASE(mentions)
-CASE(announcements)
-CASE(one_number_is_one_message)
-
-static void too_late_to_recall(void **state)
-{
-    (void)state;
-    feature_run(feature_up("{\"router\": {\"recall_limit\": \"1s\"}}"), "messages", "too_late_to_recall",
-                NULL, NULL, 0);
-}
+FEATURE_WITH("messages", too_late_to_recall, "{\"router\": {\"recall_limit\": \"1s\"}}")
 
 int main(void)
 {
@@ -52,5 +32,5 @@ int main(void)
         cmocka_unit_test(one_number_is_one_message),
         cmocka_unit_test(too_late_to_recall),
     };
-    return pl_finish(cmocka_run_group_tests(tests, setup, NULL));
+    return pl_finish(cmocka_run_group_tests(tests, feature_setup, NULL));
 }

@@ -7,37 +7,17 @@
 
 #include <cmocka.h>
 
-static struct pl *pl;
+FEATURE("people", searching_users)
+FEATURE("people", friends)
+FEATURE("people", refusing_and_taking_back)
+FEATURE("people", remarks_and_marks)
+FEATURE("people", blocking)
+FEATURE("people", presence_and_privacy)
+FEATURE("people", presence_is_told)
+FEATURE("people", a_flapping_client_costs_little)
+FEATURE("people", profiles)
 
-static int setup(void **state)
-{
-    (void)state;
-    pl = feature_up(NULL);
-    return 0;
-}
-
-#define CASE(name)                                       \
-    static void name(void **state)                       \
-    {                                                    \
-        (void)state;                                     \
-        feature_run(pl, "people", #name, NULL, NULL, 0); \
-    }
-CASE(searching_users)
-CASE(friends)
-CASE(refusing_and_taking_back)
-CASE(remarks_and_marks)
-CASE(blocking)
-CASE(presence_and_privacy)
-CASE(presence_is_told)
-CASE(a_flapping_client_costs_little)
-CASE(profiles)
-
-static void strangers_may_not_write(void **state)
-{
-    (void)state;
-    feature_run(feature_up("{\"router\": {\"strangers_refused\": true}}"), "people",
-                "strangers_may_not_write", NULL, NULL, 0);
-}
+FEATURE_WITH("people", strangers_may_not_write, "{\"router\": {\"strangers_refused\": true}}")
 
 int main(void)
 {
@@ -53,5 +33,5 @@ int main(void)
         cmocka_unit_test(profiles),
         cmocka_unit_test(strangers_may_not_write),
     };
-    return pl_finish(cmocka_run_group_tests(tests, setup, NULL));
+    return pl_finish(cmocka_run_group_tests(tests, feature_setup, NULL));
 }

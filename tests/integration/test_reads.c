@@ -7,36 +7,21 @@
 
 #include <cmocka.h>
 
-static struct pl *pl;
-
-static int setup(void **state)
-{
-    (void)state;
-    pl = feature_up(NULL);
-    return 0;
-}
-
-#define CASE(name)                                      \
-    static void name(void **state)                      \
-    {                                                   \
-        (void)state;                                    \
-        feature_run(pl, "reads", #name, NULL, NULL, 0); \
-    }
-CASE(history_in_both_directions)
-CASE(history_of_a_date)
-CASE(the_list_by_page)
-CASE(search_in_many_languages)
-CASE(search_follows_edits)
+FEATURE("reads", history_in_both_directions)
+FEATURE("reads", history_of_a_date)
+FEATURE("reads", the_list_by_page)
+FEATURE("reads", search_in_many_languages)
+FEATURE("reads", search_follows_edits)
 
 static void nobody_misses_their_own_message(void **state)
 {
     char found[1024];
     (void)state;
-    pl_expect_end(pl, PL_PERSISTER, 0);
-    assert_int_equal(pl_stop(pl, PL_PERSISTER, 0, SIGTERM), 0);
-    feature_run(pl, "reads", "behind", NULL, found, sizeof found);
-    pl_start(pl, PL_PERSISTER, 0, NULL);
-    feature_run(pl, "reads", "no_longer_behind", found, NULL, 0);
+    pl_expect_end(feature_pl, PL_PERSISTER, 0);
+    assert_int_equal(pl_stop(feature_pl, PL_PERSISTER, 0, SIGTERM), 0);
+    feature_run(feature_pl, "reads", "behind", NULL, found, sizeof found);
+    pl_start(feature_pl, PL_PERSISTER, 0, NULL);
+    feature_run(feature_pl, "reads", "no_longer_behind", found, NULL, 0);
 }
 
 int main(void)
@@ -46,5 +31,5 @@ int main(void)
         cmocka_unit_test(the_list_by_page),           cmocka_unit_test(search_in_many_languages),
         cmocka_unit_test(search_follows_edits),       cmocka_unit_test(nobody_misses_their_own_message),
     };
-    return pl_finish(cmocka_run_group_tests(tests, setup, NULL));
+    return pl_finish(cmocka_run_group_tests(tests, feature_setup, NULL));
 }

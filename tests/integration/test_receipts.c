@@ -7,32 +7,12 @@
 
 #include <cmocka.h>
 
-static struct pl *pl;
+FEATURE("receipts", delivered_and_read)
+FEATURE("receipts", unread_everywhere_the_same)
+FEATURE("receipts", read_counts_in_a_group)
+FEATURE("receipts", typing_leaves_no_trace)
 
-static int setup(void **state)
-{
-    (void)state;
-    pl = feature_up(NULL);
-    return 0;
-}
-
-#define CASE(name)                                         \
-    static void name(void **state)                         \
-    {                                                      \
-        (void)state;                                       \
-        feature_run(pl, "receipts", #name, NULL, NULL, 0); \
-    }
-CASE(delivered_and_read)
-CASE(unread_everywhere_the_same)
-CASE(read_counts_in_a_group)
-CASE(typing_leaves_no_trace)
-
-static void read_counts_only_in_small_groups(void **state)
-{
-    (void)state;
-    feature_run(feature_up("{\"router\": {\"receipt_cap\": 2}}"), "receipts",
-                "read_counts_only_in_small_groups", NULL, NULL, 0);
-}
+FEATURE_WITH("receipts", read_counts_only_in_small_groups, "{\"router\": {\"receipt_cap\": 2}}")
 
 int main(void)
 {
@@ -43,5 +23,5 @@ int main(void)
         cmocka_unit_test(typing_leaves_no_trace),
         cmocka_unit_test(read_counts_only_in_small_groups),
     };
-    return pl_finish(cmocka_run_group_tests(tests, setup, NULL));
+    return pl_finish(cmocka_run_group_tests(tests, feature_setup, NULL));
 }

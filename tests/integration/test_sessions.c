@@ -6,32 +6,12 @@
 
 #include <cmocka.h>
 
-static struct pl *pl;
+FEATURE("sessions", devices_are_listed)
+FEATURE("sessions", tokens_are_renewed)
+FEATURE("sessions", own_messages_appear_elsewhere)
+FEATURE("sessions", several_of_a_class)
 
-static int setup(void **state)
-{
-    (void)state;
-    pl = feature_up(NULL);
-    return 0;
-}
-
-#define CASE(name)                                         \
-    static void name(void **state)                         \
-    {                                                      \
-        (void)state;                                       \
-        feature_run(pl, "sessions", #name, NULL, NULL, 0); \
-    }
-CASE(devices_are_listed)
-CASE(tokens_are_renewed)
-CASE(own_messages_appear_elsewhere)
-CASE(several_of_a_class)
-
-static void one_of_each_class(void **state)
-{
-    (void)state;
-    feature_run(feature_up("{\"router\": {\"one_per_class\": true}}"), "sessions", "one_of_each_class", NULL,
-                NULL, 0);
-}
+FEATURE_WITH("sessions", one_of_each_class, "{\"router\": {\"one_per_class\": true}}")
 
 int main(void)
 {
@@ -42,5 +22,5 @@ int main(void)
         cmocka_unit_test(several_of_a_class),
         cmocka_unit_test(one_of_each_class),
     };
-    return pl_finish(cmocka_run_group_tests(tests, setup, NULL));
+    return pl_finish(cmocka_run_group_tests(tests, feature_setup, NULL));
 }

@@ -17,6 +17,15 @@ struct pl *feature_up(const char *more)
     return pl_up(&conf);
 }
 
+struct pl *feature_pl;
+
+int feature_setup(void **state)
+{
+    (void)state;
+    feature_pl = feature_up(NULL);
+    return 0;
+}
+
 void feature_run(struct pl *pl, const char *script, const char *name, const char *state, char *answer,
                  size_t n)
 {
