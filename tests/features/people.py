@@ -190,7 +190,11 @@ async def presence_is_told(w):
 
 async def a_flapping_client_costs_little(w):
     ann, bob = await w.group_of("ann", "bob")
-    await ann.good(pb.PRESENCE_REQ, pb.PresenceReq(users=[bob.user], subscribe=True))
+
+    async def seen():
+        answer = await ann.good(pb.PRESENCE_REQ, pb.PresenceReq(users=[bob.user], subscribe=True))
+        return [p.online for p in answer.users]
+    await eventually(seen, [True], "bob online: from here on there is something to be told")
     begin = asyncio.get_running_loop().time()
     for i in range(20):
         await bob.cut()
