@@ -83,7 +83,7 @@ ALL_LDFLAGS := $(OPT) $(SAN) $(HARDEN_LD) -Wl,--as-needed $(LDFLAGS)
 LIBS := $(PKG_LIBS) -lpthread -lm
 
 # ---- sources ----
-PROC_NAMES := edge router fanout persister offline query gateway
+PROC_NAMES := edge router fanout persister offline query auditor webhooks gateway
 PROTOS := $(sort $(wildcard proto/*.proto))
 GEN_C := $(PROTOS:%.proto=$(O)/gen/%.pb-c.c)
 GEN_H := $(PROTOS:%.proto=$(O)/gen/%.pb-c.h)

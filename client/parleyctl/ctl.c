@@ -1,6 +1,7 @@
 #include "client/parleyctl/ctl.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -42,6 +43,31 @@ void ctl_complain(const char *fmt, ...)
     vfprintf(stderr, fmt, ap);
     va_end(ap);
     fputc('\n', stderr);
+}
+
+int ctl_number(const char *text, const char *option, int64_t least, int64_t *out)
+{
+    char *end;
+    errno = 0;
+    *out = strtoll(text, &end, 10);
+    if (!errno && !*end && end != text && *out >= least)
+        return 0;
+    ctl_complain("%s needs a whole number from %" PRId64 " on, not \"%s\"", option, least, text);
+    return CTL_USAGE;
+}
+
+bool ctl_sure(const struct ctl *c, const char *question)
+{
+    char answer[16] = "";
+    if (c->yes || c->dry_run)
+        return true;
+    if (!isatty(STDIN_FILENO)) {
+        ctl_complain("%s\n  There is no terminal to answer on: say --yes.", question);
+        return false;
+    }
+    fflush(stdout);
+    fprintf(stderr, "%s [y/N] ", question);
+    return fgets(answer, sizeof answer, stdin) && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
 int ctl_usage(const char *line)

@@ -1,10 +1,15 @@
-/* ctl.h: what every parleyctl command has: settings, Kafka, how to speak. Each command returns an exit code. */
+/* ctl.h: what every parleyctl command has: settings, Kafka, how to speak. Each command returns an exit code.
+ *
+ * A command is one `const struct ctl_command ctl_NAME` in a file of its own and a line in main.c. Data goes to stdout,
+ * everything else to stderr. */
 #ifndef PARLEY_CTL_CTL_H
 #define PARLEY_CTL_CTL_H
 
 #include "common/base/conf.h"
 #include "common/base/kadmin.h"
 #include "common/im/deploy.h"
+
+#include <getopt.h>
 
 enum ctl_exit { CTL_OK = 0, CTL_FAILED = 1, CTL_USAGE = 2 };
 
@@ -15,18 +20,28 @@ struct ctl_settings {
 
 struct ctl {
     /* from the command line */
-    const char *config, *profile, *dir, *from, *server, *password_file;
-    bool json, dry_run, quiet, reset_missing, until_end;
-    int replication; /* 0: what fits the profile */
-    long count;      /* 0: no end */
-    long device;     /* 0: all */
-    int timeout_ms;
+    const char *config, *profile;
+    bool json, dry_run, quiet, yes;
+    int timeout_ms; /* 0: not given */
     /* after ctl_load() */
     struct conf *conf;
     struct ctl_settings settings;
     /* after ctl_kafka() */
     struct deploy deploy;
     struct kadmin *admin;
+};
+
+/* `help`: examples, arguments, options, exit codes other than the usual ones; whole lines of at most 80 columns.
+ * `options`: its own, beside the common ones of main.c, each with a `val` of CTL_OWN or more; ends with {0}; may be NULL.
+ * take() gets one of them with its argument: 0, or CTL_USAGE after having said why.
+ * run() gets what is left: argv[0] is the command's name. */
+#define CTL_OWN 1000
+struct ctl_command {
+    const char *name, *about; /* about: a few words, for the list of commands */
+    const char *help;
+    const struct option *options;
+    int (*take)(int option, const char *arg);
+    int (*run)(struct ctl *, int argc, char **argv);
 };
 
 /* Reads the configuration; the command line's profile wins. 0, or an exit code after having said why. */
@@ -44,13 +59,13 @@ void ctl_complain(const char *fmt, ...) PRINTF_LIKE(1, 2);
 int ctl_usage(const char *line);
 void ctl_put(json_t *); /* one line on stdout; takes the reference */
 
-int command_init(struct ctl *, int argc, char **argv);
-int command_topics(struct ctl *, int argc, char **argv);
-int command_migrate(struct ctl *, int argc, char **argv);
-int command_user(struct ctl *, int argc, char **argv);
-int command_tail(struct ctl *, int argc, char **argv);
-int command_lag(struct ctl *, int argc, char **argv);
-int command_doctor(struct ctl *, int argc, char **argv);
+/* A whole number of at least `least`: 0, or CTL_USAGE after having said why. */
+int ctl_number(const char *text, const char *option, int64_t least, int64_t *out);
+/* Asks on the terminal before something that cannot be taken back; --yes answers for the operator. Without a terminal
+ * and without --yes it is no, and said so. */
+bool ctl_sure(const struct ctl *, const char *question);
+
+extern const struct ctl_command ctl_init, ctl_topics, ctl_migrate, ctl_user, ctl_tail, ctl_lag, ctl_doctor;
 
 /* ---- for topics, lag, doctor ---- */
 /* True, after a pause: this passes by itself, ask once more. *tries begins at 0. */

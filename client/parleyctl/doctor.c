@@ -145,7 +145,7 @@ static bool redis(struct ctl *c)
     return ok;
 }
 
-int command_doctor(struct ctl *c, int argc, char **argv)
+static int run(struct ctl *c, int argc, char **argv)
 {
     (void)argv;
     if (argc != 1)
@@ -159,3 +159,14 @@ int command_doctor(struct ctl *c, int argc, char **argv)
     ok &= redis(c);
     return ok ? CTL_OK : CTL_FAILED;
 }
+
+const struct ctl_command ctl_doctor = {
+    .name = "doctor",
+    .about = "checks key, Kafka, topics, PostgreSQL, schema, Redis",
+    .help = "Examples\n"
+            "  parleyctl doctor          what is wrong here, and what helps\n"
+            "  parleyctl doctor --json   one object a check\n"
+            "\n"
+            "Exit code 1 when a check failed.\n",
+    .run = run,
+};

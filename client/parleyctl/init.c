@@ -39,10 +39,19 @@ static int nothing_there(const char *path)
     return CTL_FAILED;
 }
 
-int command_init(struct ctl *c, int argc, char **argv)
+static const char *folder = ".";
+
+static int take(int option, const char *arg)
+{
+    (void)option;
+    folder = arg;
+    return 0;
+}
+
+static int run(struct ctl *c, int argc, char **argv)
 {
     char key[4096], file[4096];
-    const char *dir = c->dir ? c->dir : ".";
+    const char *dir = folder;
     (void)argv;
     if (argc != 1)
         return ctl_usage("init [--dir FOLDER]");
@@ -77,3 +86,19 @@ int command_init(struct ctl *c, int argc, char **argv)
         ctl_put(json_pack("{ss ss}", "config", file, "master_key", key));
     return CTL_OK;
 }
+
+static const struct option options[] = {{"dir", required_argument, NULL, CTL_OWN}, {0}};
+
+const struct ctl_command ctl_init = {
+    .name = "init",
+    .about = "a new deployment: master.key and parley.json (0600)",
+    .help = "Examples\n"
+            "  parleyctl init --dir /etc/parley   a master key and parley.json, for you only\n"
+            "  parleyctl init --dry-run           what it would make here\n"
+            "\n"
+            "Options\n"
+            "  --dir FOLDER   where to; default: here. Nothing that is there is touched\n",
+    .options = options,
+    .take = take,
+    .run = run,
+};

@@ -26,7 +26,7 @@ static int measure(struct ctl *c, uint32_t group, const struct topic *t, struct 
     return rc;
 }
 
-int command_lag(struct ctl *c, int argc, char **argv)
+static int run(struct ctl *c, int argc, char **argv)
 {
     struct row r;
     bool slots_too = argc == 2;
@@ -59,3 +59,13 @@ int command_lag(struct ctl *c, int argc, char **argv)
         }
     return CTL_OK;
 }
+
+const struct ctl_command ctl_lag = {
+    .name = "lag",
+    .about = "committed against written, per group",
+    .help = "Examples\n"
+            "  parleyctl lag                  how far each group is behind\n"
+            "  parleyctl lag all              slots with nothing waiting too\n"
+            "  parleyctl lag --json | jq .behind\n",
+    .run = run,
+};

@@ -9,7 +9,16 @@ static void note(void *ctx, const char *line)
     ctl_say(ctx, "%s", line);
 }
 
-int command_migrate(struct ctl *c, int argc, char **argv)
+static const char *folder; /* NULL: the installed ones */
+
+static int take(int option, const char *arg)
+{
+    (void)option;
+    folder = arg;
+    return 0;
+}
+
+static int run(struct ctl *c, int argc, char **argv)
 {
     struct migrate_result r = {0};
     enum migrate_state st;
@@ -26,7 +35,7 @@ int command_migrate(struct ctl *c, int argc, char **argv)
             ctl_say(c, "the schema is at %d, this release has %d: %s", r.before, SCHEMA_NEWEST,
                     migrate_state_name(st));
     } else {
-        rc = schema_migrate(where, c->dir, note, c, &r);
+        rc = schema_migrate(where, folder, note, c, &r);
         if (!rc)
             ctl_say(c, r.before == r.after ? "the schema is at %d already" : "the schema is at %d now",
                     r.after);
@@ -42,3 +51,21 @@ int command_migrate(struct ctl *c, int argc, char **argv)
         ctl_put(json_pack("{si si}", "before", r.before, "after", r.after));
     return CTL_OK;
 }
+
+static const struct option options[] = {{"dir", required_argument, NULL, CTL_OWN}, {0}};
+
+const struct ctl_command ctl_migrate = {
+    .name = "migrate",
+    .about = "brings PostgreSQL to this release's schema",
+    .help = "Examples\n"
+            "  parleyctl migrate             the PostgreSQL schema; safe to repeat\n"
+            "  parleyctl migrate --dry-run   where it stands\n"
+            "\n"
+            "Options\n"
+            "  --dir FOLDER   where the NNN_name.sql files are\n"
+            "\n"
+            "A schema newer than this release is refused (1).\n",
+    .options = options,
+    .take = take,
+    .run = run,
+};

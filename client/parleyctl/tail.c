@@ -11,6 +11,12 @@
 
 #define LIST_MS 10000
 
+static struct {
+    const char *from;
+    int64_t count; /* 0: no end */
+    bool until_end;
+} asked;
+
 static volatile sig_atomic_t interrupted;
 
 static void on_signal(int n)
@@ -34,15 +40,15 @@ static int find(const struct ctl *c, const char *name)
     return -ENOENT;
 }
 
-static int64_t start_at(const struct ctl *c)
+static int64_t start_at(void)
 {
     char *end;
-    if (!c->from || !strcmp(c->from, "end"))
+    if (!asked.from || !strcmp(asked.from, "end"))
         return RD_KAFKA_OFFSET_END;
-    if (!strcmp(c->from, "beginning"))
+    if (!strcmp(asked.from, "beginning"))
         return RD_KAFKA_OFFSET_BEGINNING;
-    long long v = strtoll(c->from, &end, 10);
-    return *end || end == c->from || v < 0 ? -1000000 : v;
+    long long v = strtoll(asked.from, &end, 10);
+    return *end || end == asked.from || v < 0 ? -1000000 : v;
 }
 
 static rd_kafka_t *consumer(struct ctl *c, const struct topic *t, int64_t from)
@@ -104,20 +110,20 @@ static void show(const struct ctl *c, uint16_t topic, const rd_kafka_message_t *
 static bool handle(struct ctl *c, uint16_t topic, const rd_kafka_message_t *m, int32_t *at_end, int *rc)
 {
     if (m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
-        return ++*at_end >= topics_get(c->deploy.topics, topic)->parts && c->until_end;
+        return ++*at_end >= topics_get(c->deploy.topics, topic)->parts && asked.until_end;
     if (m->err) {
         ctl_complain("%s", rd_kafka_message_errstr(m));
         *rc = CTL_FAILED;
         return m->err != RD_KAFKA_RESP_ERR__TRANSPORT && m->err != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
     }
     show(c, topic, m);
-    return ferror(stdout) || (c->count > 0 && --c->count == 0);
+    return ferror(stdout) || (asked.count > 0 && --asked.count == 0);
 }
 
-int command_tail(struct ctl *c, int argc, char **argv)
+static int run(struct ctl *c, int argc, char **argv)
 {
     struct sigaction sa = {.sa_handler = on_signal};
-    int64_t from = start_at(c);
+    int64_t from = start_at();
     int32_t at_end = 0, parts = 0;
     if (argc != 2 || from == -1000000)
         return ctl_usage("tail TOPIC [--from beginning|end|OFFSET] [--count N] [--until-end] [--json]");
@@ -150,3 +156,39 @@ int command_tail(struct ctl *c, int argc, char **argv)
     rd_kafka_destroy(rk);
     return rc;
 }
+
+static int take(int option, const char *arg)
+{
+    switch (option) {
+    case CTL_OWN:
+        asked.from = arg;
+        return 0;
+    case CTL_OWN + 1:
+        asked.until_end = true;
+        return 0;
+    default:
+        return ctl_number(arg, "--count", 1, &asked.count);
+    }
+}
+
+static const struct option options[] = {{"from", required_argument, NULL, CTL_OWN},
+                                        {"until-end", no_argument, NULL, CTL_OWN + 1},
+                                        {"count", required_argument, NULL, CTL_OWN + 2},
+                                        {0}};
+
+const struct ctl_command ctl_tail = {
+    .name = "tail",
+    .about = "records of a topic as text or JSON; verifiers are never shown",
+    .help = "Examples\n"
+            "  parleyctl tail inbound                what clients send, as it comes\n"
+            "  parleyctl tail conversation --from beginning --until-end --json | jq .value\n"
+            "  parleyctl tail deliver.0 --count 10\n"
+            "\n"
+            "Options\n"
+            "  --from WHERE   beginning, end (default) or an offset\n"
+            "  --count N      end after N records\n"
+            "  --until-end    end when all is shown\n",
+    .options = options,
+    .take = take,
+    .run = run,
+};

@@ -10,6 +10,9 @@
 #define APPEAR_TRIES 100
 #define APPEAR_MS    100
 
+static bool reset_missing;
+static int64_t replication; /* 0: what fits the profile */
+
 struct work {
     struct ctl *c;
     size_t made, committed, wrong;
@@ -117,7 +120,7 @@ static int commit_first(struct work *w, uint32_t group, const struct topic *t, b
             continue;
         rc = fresh ? 0 : kadmin_watermarks(c->admin, t->name, p, &low, &high);
         bool used = !fresh && !rc && high > 0;
-        if (!rc && (check_only || (used && !c->reset_missing))) {
+        if (!rc && (check_only || (used && !reset_missing))) {
             snprintf(what, sizeof what, "partition %" PRId32 ": the group %s has no committed offset", p,
                      name);
             wrong(w, t->name, what,
@@ -193,7 +196,7 @@ static int list(struct ctl *c)
     return CTL_OK;
 }
 
-int command_topics(struct ctl *c, int argc, char **argv)
+static int run(struct ctl *c, int argc, char **argv)
 {
     struct work w = {.c = c};
     int brokers = 0;
@@ -208,7 +211,7 @@ int command_topics(struct ctl *c, int argc, char **argv)
     if (rc)
         return rc;
     bool create = !strcmp(argv[1], "create");
-    w.replication = c->replication;
+    w.replication = (int)replication;
     if (!w.replication && !strcmp(topics_profile(c->deploy.topics), "cluster") &&
         !kadmin_brokers(c->admin, &brokers) && brokers >= 3)
         w.replication = 3;
@@ -228,3 +231,34 @@ int command_topics(struct ctl *c, int argc, char **argv)
         ctl_say(c, "%zu topics are as the profile %s says", n, topics_profile(c->deploy.topics));
     return CTL_OK;
 }
+
+static int take(int option, const char *arg)
+{
+    if (option != CTL_OWN)
+        return ctl_number(arg, "--replication", 1, &replication);
+    reset_missing = true;
+    return 0;
+}
+
+static const struct option options[] = {{"reset-missing", no_argument, NULL, CTL_OWN},
+                                        {"replication", required_argument, NULL, CTL_OWN + 1},
+                                        {0}};
+
+const struct ctl_command ctl_topics = {
+    .name = "topics",
+    .about = "makes, checks and lists Kafka topics from schema/topics.json",
+    .help = "Examples\n"
+            "  parleyctl topics create               all topics and the first commits; safe to repeat\n"
+            "  parleyctl topics create --profile cluster --dry-run\n"
+            "  parleyctl topics check                is all as the profile says?\n"
+            "  parleyctl topics list --json\n"
+            "\n"
+            "A partition count is never changed: keys would move.\n"
+            "\n"
+            "Options\n"
+            "  --replication N    create: default the broker's, 3 in a cluster of 3\n"
+            "  --reset-missing    create: lost commits of topics with records start over\n",
+    .options = options,
+    .take = take,
+    .run = run,
+};

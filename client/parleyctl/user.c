@@ -9,6 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
+static const char *at_server, *password_file;
+static int64_t only_device; /* 0: all */
+
 struct asked {
     bool done;
     enum parley_code code;
@@ -31,19 +34,19 @@ static bool done(void *arg)
 }
 
 /* From the file, the environment, else the first line of stdin (piped, or typed without echo). */
-static char *password(const struct ctl *c)
+static char *password(void)
 {
     const char *env = getenv("PARLEY_PASSWORD");
     static char line[512];
-    if (!c->password_file && env && *env)
+    if (!password_file && env && *env)
         return (snprintf(line, sizeof line, "%s", env), line);
-    if (!c->password_file && isatty(STDIN_FILENO)) {
+    if (!password_file && isatty(STDIN_FILENO)) {
         const char *typed = getpass("Password for the new account: ");
         return typed ? (snprintf(line, sizeof line, "%s", typed), line) : NULL;
     }
-    FILE *f = c->password_file ? fopen(c->password_file, "re") : stdin;
+    FILE *f = password_file ? fopen(password_file, "re") : stdin;
     if (!f || !fgets(line, sizeof line, f)) {
-        ctl_complain("cannot read a password from %s", c->password_file ? c->password_file : "stdin");
+        ctl_complain("cannot read a password from %s", password_file ? password_file : "stdin");
         return NULL;
     }
     if (f != stdin)
@@ -80,13 +83,13 @@ static int command_revoke(struct ctl *c, int argc, char **argv)
     Im__InRevoke revoke = IM__IN_REVOKE__INIT;
     if (argc != 3)
         return ctl_usage("user revoke NAME [--device N]");
-    revoke.device = (uint32_t)c->device;
-    revoke.all = c->device == 0;
+    revoke.device = (uint32_t)only_device;
+    revoke.all = only_device == 0;
     m.body_case = IM__INBOUND__BODY_REVOKE;
     m.revoke = &revoke;
-    Im__UserKind done = c->device ? IM__USER_KIND__USER_DEVICE_DROPPED : IM__USER_KIND__USER_TOKENS_REVOKED;
+    Im__UserKind done = only_device ? IM__USER_KIND__USER_DEVICE_DROPPED : IM__USER_KIND__USER_TOKENS_REVOKED;
     return said(c, operate(c, argv[2], &m, done), argv[2],
-                c->device ? "device dropped" : "all sessions ended, no token works");
+                only_device ? "device dropped" : "all sessions ended, no token works");
 }
 
 static int command_add(struct ctl *c, int argc, char **argv)
@@ -95,12 +98,12 @@ static int command_add(struct ctl *c, int argc, char **argv)
     const char *server = getenv("PARLEY_SERVER");
     if (argc < 3 || argc > 4)
         return ctl_usage("user add NAME [SHOWN NAME] [--server HOST:PORT] [--password-file F]");
-    struct parley_options o = {.servers = c->server           ? c->server
+    struct parley_options o = {.servers = at_server           ? at_server
                                           : server && *server ? server
                                                               : "127.0.0.1:7000",
                                .client = "parleyctl"};
     struct parley_callbacks cb = {.registered = registered};
-    char *secret = password(c);
+    char *secret = password();
     if (!secret)
         return CTL_USAGE;
     struct parley *p = parley_new(&o, &cb, &a);
@@ -127,7 +130,7 @@ static int command_add(struct ctl *c, int argc, char **argv)
     return a.code ? CTL_FAILED : CTL_OK;
 }
 
-int command_user(struct ctl *c, int argc, char **argv)
+static int run(struct ctl *c, int argc, char **argv)
 {
     static const struct {
         const char *name;
@@ -138,3 +141,46 @@ int command_user(struct ctl *c, int argc, char **argv)
             return verbs[i].fn(c, argc, argv);
     return ctl_usage("user add|admin|revoke NAME …");
 }
+
+static int take(int option, const char *arg)
+{
+    switch (option) {
+    case CTL_OWN:
+        at_server = arg;
+        return 0;
+    case CTL_OWN + 1:
+        password_file = arg;
+        return 0;
+    default:
+        return ctl_number(arg, "--device", 1, &only_device);
+    }
+}
+
+static const struct option options[] = {{"server", required_argument, NULL, CTL_OWN},
+                                        {"password-file", required_argument, NULL, CTL_OWN + 1},
+                                        {"device", required_argument, NULL, CTL_OWN + 2},
+                                        {0}};
+
+const struct ctl_command ctl_user = {
+    .name = "user",
+    .about = "makes an account, gives it the admin right, ends its sessions",
+    .help = "Examples\n"
+            "  parleyctl user add alice \"Alice B.\"   an account (asks for a password)\n"
+            "  parleyctl user admin alice on          she may announce to everybody\n"
+            "  parleyctl user revoke alice            ends all her sessions and tokens\n"
+            "  parleyctl user revoke alice --device 2\n"
+            "\n"
+            "Verbs\n"
+            "  add NAME [SHOWN]     over the wire, as any client does\n"
+            "  admin NAME on|off    the right to announce to everybody\n"
+            "  revoke NAME          no session goes on, no token works; with --device N that\n"
+            "                       device is dropped for good\n"
+            "\n"
+            "Options\n"
+            "  --server ADDR        add: edges; $PARLEY_SERVER; default 127.0.0.1:7000\n"
+            "  --password-file F    add: first line; else $PARLEY_PASSWORD, else asked for\n"
+            "  --device N           revoke: only this one\n",
+    .options = options,
+    .take = take,
+    .run = run,
+};
