@@ -29,6 +29,7 @@ void verb_prefs(struct edge_core *e, struct econn *c, uint32_t seq_id, struct sl
     prefs.pinned = req->pinned;
     prefs.muted = req->muted;
     prefs.remark = req->remark;
+    prefs.mask = req->mask;
     in.body_case = IM__INBOUND__BODY_PREFS;
     in.prefs = &prefs;
     edge_request(e, c, IM__FRAME_TYPE__PREFS_REQ, seq_id, &in);

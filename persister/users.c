@@ -195,14 +195,24 @@ static void changed(struct pusers *p, struct fx *fx, const Im__UserRecord *u, st
         write_row(p, fx, P_ACCOUNT, key, account_row_pack(fx, &a));
 }
 
+static bool marks(const Im__UserRecord *u, uint32_t mark)
+{
+    return u->mask == IM__PREFS_MARK__PREFS_ALL || (u->mask & mark);
+}
+
 static void prefs(struct pusers *p, struct fx *fx, const Im__UserRecord *u, struct slice key,
                   struct slice old)
 {
-    struct prefs_row r;
+    struct prefs_row r = {.remark = text("")};
     if (old.n && prefs_row_parse(old, &r) == 0 && r.source_offset >= u->source_offset)
         return;
-    r = (struct prefs_row){
-        .source_offset = u->source_offset, .pinned = u->pinned, .muted = u->muted, .remark = text(u->remark)};
+    r.source_offset = u->source_offset;
+    if (marks(u, IM__PREFS_MARK__PREFS_PINNED))
+        r.pinned = u->pinned;
+    if (marks(u, IM__PREFS_MARK__PREFS_MUTED))
+        r.muted = u->muted;
+    if (marks(u, IM__PREFS_MARK__PREFS_REMARK))
+        r.remark = text(u->remark);
     write_row(p, fx, P_PREFS, key, prefs_row_pack(fx, &r));
 }
 

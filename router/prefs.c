@@ -16,6 +16,7 @@ enum core_rc route_prefs(struct router *r, const struct inbound *in, struct fx *
         u.pinned = b->pinned;
         u.muted = b->muted;
         u.remark = b->remark;
+        u.mask = b->mask;
         userrec_send(in, &u, fx);
     }
     router_reply(r, in, fx, IM__FRAME_TYPE__PREFS_RSP, &rsp.base);

@@ -40,12 +40,13 @@ enum parley_about { /* in brackets: fields of the question; what the answer has 
     PARLEY_ASK_TOKEN,             /* a new token for this device; parley_token() has it, and the state file */
     PARLEY_DO_REVOKE,             /* [device | all, keep_current]: ends sessions of one's own */
     PARLEY_DO_PROFILE,            /* [text: display name, "" as it was; privacy] */
-    PARLEY_DO_PREFS,              /* [conversation | with, pinned, muted, text: remark]: all of them, as they are to be */
+    PARLEY_DO_PREFS,              /* [conversation | with, marks: which of pinned, muted, text: remark]: as they are to be */
 };
 /* clang-format on */
 
 enum parley_direction { PARLEY_BEFORE, PARLEY_AFTER, PARLEY_AROUND };
 enum parley_friend { PARLEY_NO_FRIEND, PARLEY_ASKED, PARLEY_ASKED_ME, PARLEY_FRIEND };
+enum parley_mark { PARLEY_MARK_PINNED = 1, PARLEY_MARK_MUTED = 2, PARLEY_MARK_REMARK = 4 }; /* bits */
 enum parley_privacy { PARLEY_PRIVACY_AS_IT_WAS, PARLEY_EVERYONE, PARLEY_FRIENDS, PARLEY_NOBODY };
 
 struct parley_question {
@@ -72,6 +73,7 @@ struct parley_question {
     bool all, keep_current;      /* … every token given so far; keep: but this session, with a new token */
     enum parley_privacy privacy; /* PROFILE: who may see whether one is online */
     bool pinned, muted;
+    unsigned marks;      /* PREFS: parley_mark, those that are to change; 0: all three */
     bool no_wait;        /* the answer may be a moment behind */
     uint32_t timeout_ms; /* 0: parley_options.answer_timeout_ms */
 };

@@ -182,6 +182,7 @@ static void pack_self(struct packing *k)
         m.pinned = q->pinned;
         m.muted = q->muted;
         m.remark = string_of(q->text);
+        m.mask = q->marks;
         PACK(k, PREFS_REQ, m);
     }
 }

@@ -236,7 +236,7 @@ void cmd_info(struct call *c)
     call_ask(c, ASK(.about = PARLEY_ASK_CONVERSATION), true, on_info);
 }
 
-/* ---- marks of one's own: all three go together, so what is there is asked first ---- */
+/* ---- marks of one's own: each by itself; what is marked has to be one's own, so it is asked for first ---- */
 static void on_done(struct call *c, const struct parley_answer *a)
 {
     (void)a;
@@ -251,18 +251,21 @@ static void on_marks(struct call *c, const struct parley_answer *a)
         return;
     }
     const struct parley_conversation *v = &a->conversations[0];
-    struct parley_question q = {
-        .about = PARLEY_DO_PREFS, .pinned = v->pinned, .muted = v->muted, .text = v->remark};
+    struct parley_question q = {.about = PARLEY_DO_PREFS};
     bool on = c->args.n_words && !strcmp(c->args.words[0], "on");
-    if (c->cmd->fn == cmd_keep)
+    if (c->cmd->fn == cmd_keep) {
+        q.marks = PARLEY_MARK_PINNED;
         q.pinned = on;
-    else if (c->cmd->fn == cmd_silence)
+    } else if (c->cmd->fn == cmd_silence) {
+        struct place *p = book_get(&c->se->book, v->id);
+        q.marks = PARLEY_MARK_MUTED;
         q.muted = on;
-    else
+        if (p)
+            p->silent = on;
+    } else {
+        q.marks = PARLEY_MARK_REMARK;
         q.text = c->text ? c->text : "";
-    struct place *p = book_get(&c->se->book, v->id);
-    if (p)
-        p->silent = q.muted;
+    }
     call_ask(c, &q, true, on_done);
 }
 

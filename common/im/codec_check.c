@@ -17,7 +17,7 @@ bool check_user(const ProtobufCMessage *m)
     case IM__USER_KIND__USER_DEVICE_DROPPED:
         return r->device > 0;
     case IM__USER_KIND__USER_PREFS:
-        return is_id(r->conversation);
+        return is_id(r->conversation) && marks_ok(r->mask);
     case IM__USER_KIND__USER_TOKENS_REVOKED:
     case IM__USER_KIND__USER_PROFILE:
     case IM__USER_KIND__USER_ADMIN:
@@ -150,6 +150,12 @@ bool check_dlq(const ProtobufCMessage *m)
 {
     (void)m;
     return true;
+}
+
+bool check_webhook(const ProtobufCMessage *m)
+{
+    const Im__WebhookRecord *r = (const Im__WebhookRecord *)m;
+    return within(r->name, 1, WEBHOOK_NAME_MAX) && r->begin > 0;
 }
 
 bool check_lookup(const ProtobufCMessage *m)

@@ -69,7 +69,8 @@ static bool of_user_ok(const Im__Inbound *r)
     case IM__INBOUND__BODY_PROFILE:
         return within(r->profile->display_name, 0, DISPLAY_NAME_MAX) && privacy_ok(r->profile->presence);
     case IM__INBOUND__BODY_PREFS:
-        return is_id(r->prefs->conversation) && within(r->prefs->remark, 0, REMARK_MAX);
+        return is_id(r->prefs->conversation) && within(r->prefs->remark, 0, REMARK_MAX) &&
+               marks_ok(r->prefs->mask);
     default:
         return false;
     }

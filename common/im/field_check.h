@@ -3,6 +3,7 @@
 #define PARLEY_IM_FIELD_CHECK_H
 
 #include "common/im/ids.h"
+#include "proto/client.pb-c.h"
 
 #include <protobuf-c/protobuf-c.h>
 
@@ -14,6 +15,11 @@ static inline bool within(const char *text, size_t min, size_t max)
 {
     size_t n = strnlen(text, max + 1);
     return n >= min && n <= max;
+}
+static inline bool marks_ok(uint32_t mask)
+{
+    return mask <=
+           (IM__PREFS_MARK__PREFS_PINNED | IM__PREFS_MARK__PREFS_MUTED | IM__PREFS_MARK__PREFS_REMARK);
 }
 static inline bool number_ok(uint64_t n) /* PostgreSQL has no unsigned numbers */
 {

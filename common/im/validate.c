@@ -91,6 +91,8 @@ static struct validity check_prefs(const ProtobufCMessage *m)
     const Im__PrefsReq *r = (const Im__PrefsReq *)m;
     if (!within(r->remark, 0, REMARK_MAX))
         return BAD("remark");
+    if (!marks_ok(r->mask))
+        return BAD("mask");
     return where(r->conversation, r->with);
 }
 

@@ -86,6 +86,13 @@ async def remarks_and_marks(w):
         return i.pinned, i.muted, i.remark
     await eventually(marks, (True, True, "from work"), "marks, on another device")
     same((await desk.contacts())[bob.login].user.remark, "from work")
+    # Each of two devices changes one mark, and neither has seen the other's change.
+    await asyncio.gather(ann.good(pb.PREFS_REQ, pb.PrefsReq(conversation=conversation, mask=pb.PREFS_PINNED)),
+                         desk.good(pb.PREFS_REQ, pb.PrefsReq(conversation=conversation, mask=pb.PREFS_MUTED)))
+    await eventually(marks, (False, False, "from work"), "one mark each")
+    await ann.good(pb.PREFS_REQ, pb.PrefsReq(conversation=conversation, mask=pb.PREFS_REMARK, remark="from school"))
+    await eventually(marks, (False, False, "from school"), "only the remark")
+    same(named((await ann.question(pb.PREFS_REQ, pb.PrefsReq(conversation=conversation, mask=8))).code), "BAD_FIELD")
     same((await bob.info(conversation)).remark, "", "the other one's")
     same(named((await ann.question(pb.PREFS_REQ, pb.PrefsReq(conversation=conversation, remark="x" * 129))).code), "BAD_FIELD")
 

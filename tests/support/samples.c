@@ -60,6 +60,7 @@ static size_t inbound_more(unsigned variant, uint8_t *out)
     profile.presence = IM__PRIVACY__FRIENDS;
     prefs.remark = "from school";
     prefs.pinned = true;
+    prefs.mask = IM__PREFS_MARK__PREFS_PINNED | IM__PREFS_MARK__PREFS_REMARK;
     admin.on = true;
     void *const bodies[] = {&receipt, &signal, &revoke, &profile, &prefs, &admin};
     if (variant >= 12)
@@ -269,6 +270,8 @@ static size_t small(enum record_kind kind, uint8_t *out)
         return pack(&query, out);
     case REC_SIGNAL:
         return pack(&signal, out);
+    case REC_WEBHOOK:
+        return pack(&webhook, out);
     default:
         return 0;
     }

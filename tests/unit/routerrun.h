@@ -194,6 +194,7 @@ static inline struct record r_prefs(struct world *w, const char *login, struct s
     b.conversation = codec_bytes(slice_id(&conv));
     b.pinned = true;
     b.remark = "the neighbour";
+    b.mask = IM__PREFS_MARK__PREFS_PINNED | IM__PREFS_MARK__PREFS_REMARK;
     m.body_case = IM__INBOUND__BODY_PREFS;
     m.prefs = &b;
     s.user = uid(login);

@@ -399,11 +399,13 @@ static void test_what_the_router_answers(void **state)
     f.with = (char *)"bob";
     f.pinned = true;
     f.remark = (char *)"school";
+    f.mask = IM__PREFS_MARK__PREFS_REMARK;
     er_send(r, u.conn, IM__FRAME_TYPE__PREFS_REQ, 10, &f.base);
     in = er_inbound(r, r->n_records - 1);
     assert_memory_equal(in->prefs->conversation.data, direct.b, ID_SIZE);
     assert_true(in->prefs->pinned && !in->prefs->muted);
     assert_string_equal(in->prefs->remark, "school");
+    assert_int_equal(in->prefs->mask, IM__PREFS_MARK__PREFS_REMARK);
     im__inbound__free_unpacked(in, NULL);
     er_report(r, r->n_records - 1, SENT_UNKNOWN); /* may be said again: no reason to close */
     er_expect_error(r, u.conn, 10, IM__CODE__INTERNAL, NULL);

@@ -356,6 +356,40 @@ static void marks_on_a_conversation_are_those_of_the_newest_record(void **state)
     assert_int_equal(marks_on(w, "anna", conv).remark.n, 0);
 }
 
+static void a_mark_leaves_the_others_as_they_are(void **state)
+{
+    struct world *w = *state;
+    struct id16 conv = uid("any");
+    run_open(&w->run, &persister_users, &settings, NULL, 0, 0);
+    Im__UserRecord u = user(IM__USER_KIND__USER_PREFS);
+    u.conversation = (ProtobufCBinaryData){ID_SIZE, conv.b};
+    u.mask = IM__PREFS_MARK__PREFS_MUTED; /* nothing is marked yet */
+    u.muted = u.pinned = true;
+    u.remark = "not meant";
+    u.source_offset = 5;
+    apply(w, u, "anna");
+    assert_true(marks_on(w, "anna", conv).muted && !marks_on(w, "anna", conv).pinned);
+    assert_int_equal(marks_on(w, "anna", conv).remark.n, 0);
+    Im__UserRecord batch[2] = {u, u};
+    batch[0].mask = IM__PREFS_MARK__PREFS_REMARK;
+    batch[0].remark = "boss";
+    batch[0].source_offset = 6;
+    batch[1].mask = IM__PREFS_MARK__PREFS_MUTED | IM__PREFS_MARK__PREFS_PINNED;
+    batch[1].muted = false;
+    batch[1].source_offset = 7;
+    struct record both[2] = {user_record(w, &batch[0], "anna"), user_record(w, &batch[1], "anna")};
+    assert_int_equal(run_batch(&w->run, both, 2), CORE_OK);
+    assert_true(marks_on(w, "anna", conv).pinned && !marks_on(w, "anna", conv).muted);
+    assert_true(is(marks_on(w, "anna", conv).remark, "boss"));
+    u.mask = IM__PREFS_MARK__PREFS_ALL; /* as records before there was a mask */
+    u.pinned = false;
+    u.remark = "";
+    u.source_offset = 8;
+    apply(w, u, "anna");
+    assert_true(marks_on(w, "anna", conv).muted && !marks_on(w, "anna", conv).pinned);
+    assert_int_equal(marks_on(w, "anna", conv).remark.n, 0);
+}
+
 static void one_batch_sees_its_own_rows(void **state)
 {
     struct world *w = *state;
@@ -408,6 +442,7 @@ int main(void)
         T(a_dropped_device_keeps_its_row),
         T(a_profile_is_that_of_the_newest_record),
         T(marks_on_a_conversation_are_those_of_the_newest_record),
+        T(a_mark_leaves_the_others_as_they_are),
         T(one_batch_sees_its_own_rows),
         T(verifiers_come_and_go),
     };

@@ -138,6 +138,7 @@ static void marks_are_written_and_answered(void **state)
     assert_true(u->pinned);
     assert_false(u->muted);
     assert_string_equal(u->remark, "the neighbour");
+    assert_int_equal(u->mask, IM__PREFS_MARK__PREFS_PINNED | IM__PREFS_MARK__PREFS_REMARK);
     assert_int_equal(answer(w, 1, IM__FRAME_TYPE__PREFS_RSP), IM__CODE__OK);
     no_more(w);
 }

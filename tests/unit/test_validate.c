@@ -170,6 +170,8 @@ static void the_account(void **state)
     SET(f, with, "?", "with");
     SET(f, remark, text_of(128), "");
     SET(f, remark, text_of(129), "remark");
+    SET(f, mask, 7, "");
+    SET(f, mask, 8, "mask");
     SET(f, conversation, id_of(16), "conversation");
 #undef TYPE
     assert_int_equal(check(IM__FRAME_TYPE__TOKEN_REQ, &(Im__TokenReq)IM__TOKEN_REQ__INIT).code, IM__CODE__OK);
