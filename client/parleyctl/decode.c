@@ -32,6 +32,8 @@ static const ProtobufCMessageDescriptor *type_of(uint16_t topic)
         return &im__cursor_record__descriptor;
     case T_DLQ:
         return &im__dlq_record__descriptor;
+    case T_WEBHOOK:
+        return &im__webhook_record__descriptor;
     default:
         return topic >= T_DELIVER0 ? &im__deliver_record__descriptor : NULL;
     }
@@ -206,6 +208,8 @@ json_t *decode_key(uint16_t topic, struct slice key)
     if (topic == T_PRESENCE && key.n == 16)
         return json_pack("{sI sI sI}", "slot", (json_int_t)be(p, 4), "epoch", (json_int_t)be(p + 4, 8),
                          "handle", (json_int_t)be(p + 12, 4));
+    if (topic == T_WEBHOOK && utf8_valid(key.p, key.n))
+        return json_stringn(key.p, key.n);
     if (topic == T_LEASE && key.n >= 4)
         return json_pack("{sI}", "slot", (json_int_t)be(p, 4));
     if (topic == T_CURSOR && key.n == 36)

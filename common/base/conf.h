@@ -36,6 +36,7 @@ enum conf_type {
     CONF_T_SIZE,   /* int64_t, bytes: 4096, "64KiB", "1MiB", "2GiB" */
     CONF_T_LIST,   /* struct conf_list: ["a", "b"]; "a,b" in the environment */
     CONF_T_SECRET, /* struct conf_secret: the path of a file, relative to the configuration's folder */
+    CONF_T_JSON, /* struct conf_json: objects and arrays, for the owner to take apart; text in the environment */
 };
 
 enum conf_flags {
@@ -55,6 +56,11 @@ struct conf_secret {
     size_t n;
 };
 
+struct conf_json {
+    const char *text;   /* compact; NULL: not given */
+    const char *folder; /* of the configuration's file, for paths in it; NULL: the working folder */
+};
+
 struct conf_def {
     const char *path;
     enum conf_type type;
@@ -65,7 +71,7 @@ struct conf_def {
     const char *choices; /* "text|json": the only values, for CONF_T_STR; or NULL */
     const char *env;     /* a second environment name, or NULL */
     unsigned flags;
-    /* CONF_T_STR and each of CONF_T_LIST: 0, or -EINVAL and what was expected in `why`. May be NULL. */
+    /* CONF_T_STR, CONF_T_JSON and each of CONF_T_LIST: 0, or -EINVAL and what was expected in `why`. May be NULL. */
     int (*check)(const char *value, char *why, size_t n);
 };
 
@@ -87,6 +93,8 @@ struct conf_def {
     CONF_ROW_(CONF_T_SIZE, int64_t, path, S, field, def, min, max, help, __VA_ARGS__)
 #define CONF_LIST(path, S, field, def, help, ...) \
     CONF_ROW_(CONF_T_LIST, struct conf_list, path, S, field, def, 0, 0, help, __VA_ARGS__)
+#define CONF_JSON(path, S, field, def, help, ...) \
+    CONF_ROW_(CONF_T_JSON, struct conf_json, path, S, field, def, 0, 0, help, __VA_ARGS__)
 #define CONF_SECRET(path, S, field, def, help, ...) \
     CONF_ROW_(CONF_T_SECRET, struct conf_secret, path, S, field, def, 0, 0, help, __VA_ARGS__)
 

@@ -25,8 +25,8 @@ static const struct unit *units_of(enum conf_type type)
 
 const char *conf_type_name(enum conf_type type)
 {
-    static const char *const names[] = {"string", "integer", "boolean",    "duration",
-                                        "size",   "list",    "secret file"};
+    static const char *const names[] = {"string", "integer", "boolean",     "duration",
+                                        "size",   "list",    "secret file", "JSON"};
     return names[type];
 }
 
@@ -40,6 +40,7 @@ size_t conf_value_size(enum conf_type type)
         sizeof(int64_t),
         sizeof(struct conf_list),
         sizeof(struct conf_secret),
+        sizeof(struct conf_json),
     };
     return size[type];
 }
@@ -96,6 +97,9 @@ void conf_value_format(const struct conf_def *d, const void *at, struct bytes *o
     case CONF_T_SECRET:
         format_string(out, ((const struct conf_secret *)at)->path);
         break;
+    case CONF_T_JSON:
+        bytes_str(out, ((const struct conf_json *)at)->text ? ((const struct conf_json *)at)->text : "null");
+        break;
     default:
         format_number(d, *(const int64_t *)at, number, sizeof number);
         bytes_printf(out, d->type == CONF_T_INT ? "%s" : "\"%s\"", number);
@@ -129,6 +133,9 @@ static int fail(struct conf_why *why, const struct conf_def *d, const char *text
         break;
     case CONF_T_SECRET:
         snprintf(why->fix, sizeof why->fix, "the path of a file that holds the secret");
+        break;
+    case CONF_T_JSON:
+        snprintf(why->fix, sizeof why->fix, "a JSON object or array");
         break;
     default:
         snprintf(why->fix, sizeof why->fix, d->choices ? "one of %s" : "a string%s", range);
@@ -248,6 +255,27 @@ static int read_list_text(struct conf *c, const struct conf_def *d, struct conf_
     return 0;
 }
 
+/* Takes the reference. */
+static int read_json(struct conf *c, const struct conf_def *d, struct conf_json *at, json_t *json,
+                     struct conf_why *why)
+{
+    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    const char *slash = c->file ? strrchr(c->file, '/') : NULL;
+    int rc = text ? 0 : fail(why, d, "it", "is not JSON");
+    json_decref(json);
+    if (!rc)
+        rc = read_string(c, d, &at->text, text, why);
+    if (!rc && slash) {
+        char *folder = arena_copy(c->arena, c->file, (size_t)(slash - c->file) + 1);
+        if (folder)
+            folder[slash - c->file] = '\0';
+        at->folder = folder;
+        rc = folder ? 0 : -ENOMEM;
+    }
+    free(text);
+    return rc;
+}
+
 int conf_value_from_text(struct conf *c, const struct conf_def *d, void *at, const char *text,
                          struct conf_why *why)
 {
@@ -263,6 +291,8 @@ int conf_value_from_text(struct conf *c, const struct conf_def *d, void *at, con
         return read_list_text(c, d, at, text, why);
     case CONF_T_SECRET:
         return read_secret(c, d, at, text, why);
+    case CONF_T_JSON:
+        return read_json(c, d, at, json_loads(text, 0, NULL), why);
     default:
         return read_number(d, at, text, why);
     }
@@ -300,6 +330,8 @@ int conf_value_from_json(struct conf *c, const struct conf_def *d, void *at, con
     }
     if (json_is_array(json) && d->type == CONF_T_LIST)
         return read_list_json(c, d, at, json, why);
+    if (d->type == CONF_T_JSON && (json_is_array(json) || json_is_object(json)))
+        return read_json(c, d, at, json_deep_copy(json), why);
     if (json_is_string(json) && d->type != CONF_T_INT && d->type != CONF_T_BOOL && d->type != CONF_T_LIST)
         return conf_value_from_text(c, d, at, json_string_value(json), why);
 

@@ -334,6 +334,11 @@ bool shell_offer(struct shell *s, const struct record *r, uint32_t patience_ms)
     return true;
 }
 
+void shell_writable(struct shell *s)
+{
+    on_writable(s);
+}
+
 void shell_poke(struct shell *s)
 {
     for (size_t i = 0; i < s->n_parts; i++)

@@ -26,7 +26,10 @@ struct ready;
 struct shell;
 struct shell_recovery;
 
-#define SHELL_NO_DLQ UINT16_MAX
+#define SHELL_NO_DLQ    UINT16_MAX
+#define SHELL_ELSEWHERE (UINT16_MAX - 1) /* for fx_send: not to Kafka but to shell_decl.deliver */
+
+struct ksend;
 
 /* An undecodable record on its way to the dead-letter topic; everything borrowed. */
 struct shell_dead {
@@ -64,6 +67,12 @@ struct shell_decl {
     /* Writes the dead letter's value into the batch's arena (fx_alloc) and returns it; n == 0: treat as
      * CORE_STOP. */
     struct slice (*dead_letter)(void *ctx, const struct shell_dead *, struct fx *);
+
+    /* Takes what cores send to SHELL_ELSEWHERE, and answers through ksend's done(), later, once: SENT_OK lets the mark
+     * move on, anything else reopens the partition at the mark. Key and value stay until then, even when the partition
+     * is closed meanwhile; shell_free() must be followed by the answers that are missing. 0, or -EAGAIN: not now, and
+     * shell_writable() when there is room. NULL: cores send to Kafka alone. */
+    int (*deliver)(void *ctx, struct slice key, struct slice value, struct ksend *);
 
     /* Makes the rows again. Ends, now or later, with exactly one shell_recovery_done, _from_start or _fail.
      */
@@ -104,6 +113,9 @@ void shell_free(struct shell *); /* without a stop: as a crash would, but leaves
  * says of it never halts the partition. For what may be lost: false, and nothing happens, when the partition is not
  * running or has a batch waiting already; left out when it waits longer than `patience_ms`. */
 bool shell_offer(struct shell *, const struct record *, uint32_t patience_ms);
+
+/* After deliver() said -EAGAIN: there is room again. */
+void shell_writable(struct shell *);
 
 /* Something changed that the cores look at (a view): tick() every open core soon. */
 void shell_poke(struct shell *);

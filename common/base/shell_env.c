@@ -9,6 +9,8 @@ static int env_send(void *ctx, uint16_t topic, int32_t part, struct slice key, s
                     struct ksend *k)
 {
     struct shell *s = ctx;
+    if (topic == SHELL_ELSEWHERE)
+        return s->decl.deliver ? s->decl.deliver(s->decl.ctx, key, value, k) : -EINVAL;
     return s->producer ? kproducer_send_ref(s->producer, topic, part, key, value, k) : -EPIPE;
 }
 

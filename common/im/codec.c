@@ -24,6 +24,7 @@ static const struct {
     [REC_VERDICT] = {&im__login_verdict__descriptor, false, check_verdict},
     [REC_QUERY] = {&im__query_record__descriptor, true, check_query},
     [REC_SIGNAL] = {&im__signal_record__descriptor, true, check_signal},
+    [REC_WEBHOOK] = {&im__webhook_record__descriptor, true, check_webhook},
 };
 
 /* `version` is field 1 of every record, so that it can be judged before anything else is understood. */

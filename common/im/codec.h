@@ -27,6 +27,7 @@
 #endif
 #define CODEC_VERIFIER_MAX 512
 #define CODEC_TRACE        24
+#define WEBHOOK_NAME_MAX   32
 
 enum record_kind {
     REC_INBOUND,
@@ -42,6 +43,7 @@ enum record_kind {
     REC_VERDICT,
     REC_QUERY,
     REC_SIGNAL,
+    REC_WEBHOOK,
     REC_KINDS
 };
 
@@ -65,6 +67,7 @@ CODEC_DECODER(lookup, REC_LOOKUP, Im__LookupReply)
 CODEC_DECODER(verdict, REC_VERDICT, Im__LoginVerdict)
 CODEC_DECODER(query, REC_QUERY, Im__QueryRecord)
 CODEC_DECODER(signal, REC_SIGNAL, Im__SignalRecord)
+CODEC_DECODER(webhook, REC_WEBHOOK, Im__WebhookRecord)
 #undef CODEC_DECODER
 
 /* The name of a string field, at any depth, that is not UTF-8 or holds a NUL (protobuf-c would cut it there); NULL: none.

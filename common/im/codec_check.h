@@ -47,5 +47,6 @@ bool check_lookup(const ProtobufCMessage *);
 bool check_verdict(const ProtobufCMessage *);
 bool check_query(const ProtobufCMessage *);
 bool check_signal(const ProtobufCMessage *);
+bool check_webhook(const ProtobufCMessage *);
 
 #endif

@@ -15,10 +15,12 @@
 #define FILE_NAME  "schema/topics.json"
 
 /* The file's ids, in the order of enum topic_index; delivery topics last. */
-static const char *const ids[] = {"inbound",  "conversation", "user",    "vault",  "query", "signal",
-                                  "presence", "lease",        "offline", "cursor", "dlq",   "deliver"};
+static const char *const ids[] = {"inbound", "conversation", "user",   "vault",   "query",
+                                  "signal",  "presence",     "lease",  "offline", "cursor",
+                                  "dlq",     "webhook",      "deliver"};
 _Static_assert(ARRAY_LEN(ids) == T_DELIVER0 + 1, "every topic has an id");
-static const char *const group_ids[] = {"router", "fanout", "persister", "offline", "query", "slot"};
+static const char *const group_ids[] = {"router", "fanout",   "persister", "offline",
+                                        "query",  "webhooks", "auditor",   "slot"};
 _Static_assert(ARRAY_LEN(group_ids) == GROUP_SLOT0 + 1, "every group has an id");
 
 struct topics {

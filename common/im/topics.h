@@ -20,11 +20,21 @@ enum topic_index {
     T_OFFLINE,
     T_CURSOR,
     T_DLQ,
+    T_WEBHOOK,
     T_DELIVER0
 };
 
 /* Slot s's group is GROUP_SLOT0 + s. */
-enum topic_group { GROUP_ROUTER, GROUP_FANOUT, GROUP_PERSISTER, GROUP_OFFLINE, GROUP_QUERY, GROUP_SLOT0 };
+enum topic_group {
+    GROUP_ROUTER,
+    GROUP_FANOUT,
+    GROUP_PERSISTER,
+    GROUP_OFFLINE,
+    GROUP_QUERY,
+    GROUP_WEBHOOKS,
+    GROUP_AUDITOR,
+    GROUP_SLOT0
+};
 
 #define TOPICS_SLOTS_MAX 256
 

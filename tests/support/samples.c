@@ -224,7 +224,10 @@ static size_t small(enum record_kind kind, uint8_t *out)
     Im__LoginVerdict verdict = IM__LOGIN_VERDICT__INIT;
     Im__QueryRecord query = IM__QUERY_RECORD__INIT;
     Im__SignalRecord signal = IM__SIGNAL_RECORD__INIT;
-    query.version = signal.version = 1;
+    Im__WebhookRecord webhook = IM__WEBHOOK_RECORD__INIT;
+    query.version = signal.version = webhook.version = 1;
+    webhook.name = "crm";
+    webhook.begin = 1;
     query.session = &session;
     query.seq_id = 9;
     query.frame_type = IM__FRAME_TYPE__HISTORY_REQ;

@@ -20,11 +20,20 @@ struct edge_settings {
     bool tls;
     struct conf_list origins;
     struct conf_secret key;
+    struct conf_json hooks;
 };
 struct settings {
     const char *brokers;
     struct edge_settings edge;
 };
+
+static int hooks_check(const char *text, char *why, size_t n)
+{
+    if (*text == '[')
+        return 0;
+    snprintf(why, n, "a list of hooks");
+    return -EINVAL;
+}
 
 static const struct conf_def edge_defs[] = {
     CONF_STR("edge.listen", struct edge_settings, listen, "127.0.0.1:7000", "Address.", .check = addr_check),
@@ -37,6 +46,7 @@ static const struct conf_def edge_defs[] = {
     CONF_BOOL("edge.tls.on", struct edge_settings, tls, "false", "TLS."),
     CONF_LIST("edge.origins", struct edge_settings, origins, "", "Origins.", .flags = CONF_RELOAD),
     CONF_SECRET("edge.tls.key", struct edge_settings, key, NULL, "Key.", .flags = CONF_RELOAD),
+    CONF_JSON("edge.hooks", struct edge_settings, hooks, NULL, "Hooks.", .check = hooks_check),
 };
 static const struct conf_def kafka_defs[] = {
     CONF_STR("kafka.brokers", struct settings, brokers, NULL, "Brokers.", .env = "PARLEY_KAFKA",
@@ -267,6 +277,31 @@ static void secrets_are_guarded(void **state)
     conf_free(c);
 }
 
+static void json_values(void **state)
+{
+    (void)state;
+    struct conf *c;
+    assert_int_equal(
+        load(&c, "{\"kafka\": {\"brokers\": \"k:1\"}, \"edge\": {\"hooks\": [{\"a\": [1, \"x\"]}]}}", NULL),
+        0);
+    assert_string_equal(get(c)->edge.hooks.text, "[{\"a\":[1,\"x\"]}]");
+    assert_string_equal(get(c)->edge.hooks.folder, dir);
+    conf_free(c);
+    char *const env[] = {"PARLEY_KAFKA=k:1", "PARLEY_EDGE_HOOKS=[ {} ]", NULL};
+    assert_int_equal(load(&c, NULL, env), 0);
+    assert_string_equal(get(c)->edge.hooks.text, "[{}]");
+    assert_null(get(c)->edge.hooks.folder);
+    conf_free(c);
+    assert_int_equal(load(&c, "{\"kafka\": {\"brokers\": \"k:1\"}, \"edge\": {\"hooks\": {\"a\": 1}}}", NULL),
+                     -EINVAL);
+    assert_non_null(strstr(said, "edge.hooks: "));
+    assert_non_null(strstr(said, "give a list of hooks"));
+    assert_int_equal(load(&c, "{\"kafka\": {\"brokers\": \"k:1\"}, \"edge\": {\"hooks\": 3}}", NULL),
+                     -EINVAL);
+    char *const bad[] = {"PARLEY_KAFKA=k:1", "PARLEY_EDGE_HOOKS=[ {", NULL};
+    assert_int_equal(load(&c, NULL, bad), -EINVAL);
+}
+
 static void printing(void **state)
 {
     (void)state;
@@ -370,6 +405,7 @@ int main(void)
         cmocka_unit_test(environment_wins),
         cmocka_unit_test(errors_teach),
         cmocka_unit_test(secrets_are_guarded),
+        cmocka_unit_test(json_values),
         cmocka_unit_test(printing),
         cmocka_unit_test(reloading),
         cmocka_unit_test(section_of_a_table),

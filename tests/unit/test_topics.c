@@ -32,6 +32,7 @@ static void small_profile(void **state)
     assert_int_equal(topics_count(t), T_DELIVER0 + 8);
     assert_string_equal(topics_name(t, T_INBOUND), "im.inbound");
     assert_string_equal(topics_name(t, T_DLQ), "im.dlq");
+    assert_string_equal(topics_name(t, T_WEBHOOK), "im.webhook");
     assert_string_equal(topics_name(t, topic_of_slot(7)), "im.deliver.7");
     assert_string_equal(topics_name(t, topic_of_slot(8)), "?");
     assert_null(topics_get(t, topic_of_slot(8)));
