@@ -209,7 +209,9 @@ $(O)/bin/parley-$(1): $(O)/obj/$(1)/main.o $(if $(filter $(1),$(PROC_LIBS)),$(O)
 endef
 $(foreach p,$(PROCS),$(eval $(call proc_bin,$p)))
 $(O)/bin/parley: $(call objs,$(call srcs,client/parley)) $(CLIENT_LIB) $(CORE_LIBS); $(link)
-$(O)/bin/parleyctl: $(call objs,$(call srcs,client/parleyctl)) $(CLIENT_LIB) $(CORE_LIBS); $(link)
+# It rebuilds with the very cores.
+$(O)/bin/parleyctl: $(call objs,$(call srcs,client/parleyctl)) $(CLIENT_LIB) \
+                    $(foreach p,router fanout persister offline,$(O)/lib$(p).a) $(CORE_LIBS); $(link)
 $(O)/bin/parley-bench: $(call objs,$(call srcs,bench)) $(CLIENT_LIB) $(CORE_LIBS); $(link)
 $(O)/bin/parley-sim: $(call objs,$(call srcs,tests/sim)) $(SIM_OBJ) $(SIM_PROCS:%=$(O)/lib%.a) $(CORE_LIBS); $(link)
 $(O)/tests/unit/%: $(O)/obj/tests/unit/%.o $(TEST_LIBS); $(link)

@@ -34,10 +34,10 @@ struct ctl {
 /* `help`: examples, arguments, options, exit codes other than the usual ones; whole lines of at most 80 columns.
  * `options`: its own, beside the common ones of main.c, each with a `val` of CTL_OWN or more; ends with {0}; may be NULL.
  * take() gets one of them with its argument: 0, or CTL_USAGE after having said why.
- * run() gets what is left: argv[0] is the command's name. */
+ * run() gets what is left: argv[0] is the command's name, of two words the second. */
 #define CTL_OWN 1000
 struct ctl_command {
-    const char *name, *about; /* about: a few words, for the list of commands */
+    const char *name, *about; /* "lag", "rebuild history"; about: a few words, for the list of commands */
     const char *help;
     const struct option *options;
     int (*take)(int option, const char *arg);

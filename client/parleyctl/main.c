@@ -56,7 +56,7 @@ static void show_help(FILE *to, const struct ctl_command *command)
     } else {
         fputs(head, to);
         for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-            fprintf(to, "  %-12s %s\n", commands[i]->name, commands[i]->about);
+            fprintf(to, "  %-20s %s\n", commands[i]->name, commands[i]->about);
     }
     fputs(common_help, to);
 }
@@ -128,12 +128,42 @@ static int take_all(struct ctl *c, const struct ctl_command *command, int argc, 
     return rc;
 }
 
-static const struct ctl_command *find(const char *name)
+/* A command may have two words ("rebuild history"). */
+static const struct ctl_command *find(const char *const *argv, int argc, int *words)
 {
-    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-        if (!strcmp(commands[i]->name, name))
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        const char *name = commands[i]->name, *blank = strchr(name, ' ');
+        size_t first = blank ? (size_t)(blank - name) : strlen(name);
+        *words = blank ? 2 : 1;
+        if (strlen(argv[0]) == first && !strncmp(name, argv[0], first) &&
+            (!blank || (argc > 1 && !strcmp(argv[1], blank + 1))))
             return commands[i];
+    }
     return NULL;
+}
+
+/* The first word of commands of two: tells them. False: it is of none. */
+static bool tell_second(const char *first, FILE *to)
+{
+    bool any = false;
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        const char *blank = strchr(commands[i]->name, ' ');
+        if (!blank || strlen(first) != (size_t)(blank - commands[i]->name) ||
+            strncmp(first, commands[i]->name, strlen(first)) != 0)
+            continue;
+        any = true;
+        fprintf(to, "  parleyctl %-22s %s\n", commands[i]->name, commands[i]->about);
+    }
+    return any;
+}
+
+static int no_command(const char *const *argv, int argc)
+{
+    bool asked = argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"));
+    if (tell_second(argv[0], asked ? stdout : stderr))
+        return asked ? CTL_OK : CTL_USAGE;
+    ctl_complain("there is no command \"%s\"; parleyctl --help tells what there is", argv[0]);
+    return CTL_USAGE;
 }
 
 int main(int argc, char **argv)
@@ -148,13 +178,14 @@ int main(int argc, char **argv)
         show_help(stderr, NULL);
         return CTL_USAGE;
     }
-    const struct ctl_command *command = find(argv[optind]);
-    if (!command) {
-        ctl_complain("there is no command \"%s\"; parleyctl --help tells what there is", argv[optind]);
-        return CTL_USAGE;
-    }
+    int words;
     argc -= optind;
     argv += optind;
+    const struct ctl_command *command = find((const char *const *)argv, argc, &words);
+    if (!command)
+        return no_command((const char *const *)argv, argc);
+    argc -= words - 1;
+    argv += words - 1;
     if (take_all(&c, command, argc, argv))
         return CTL_USAGE;
     argv[optind - 1] = argv[0];
