@@ -1,4 +1,4 @@
-"""One Apache Kafka: broker and controller in one JVM (KRaft), from the jars that tools/deps fetched."""
+"""Apache Kafka from the jars that tools/deps fetched: one broker, or three, each with its controller in one JVM (KRaft)."""
 import base64
 import glob
 import os
@@ -45,6 +45,21 @@ PROPERTIES = {
     "replica.fetch.max.bytes": "4194304",
 }
 
+# Three brokers: what was confirmed is on two of them.
+CLUSTER_PROPERTIES = {
+    "default.replication.factor": "3",
+    "min.insync.replicas": "2",
+    "unclean.leader.election.enable": "false",
+    "offsets.topic.replication.factor": "3",
+    "transaction.state.log.replication.factor": "3",
+    "transaction.state.log.min.isr": "2",
+    "share.coordinator.state.topic.replication.factor": "3",
+    "share.coordinator.state.topic.min.isr": "2",
+    "replica.lag.time.max.ms": "4000",
+    "controller.quorum.election.timeout.ms": "1000",
+    "controller.quorum.fetch.timeout.ms": "2000",
+}
+
 
 def java():
     """The java to run, at least 17."""
@@ -77,12 +92,28 @@ def jars():
     return os.path.join(cache, "kafka-" + version)
 
 
+def node_names(brokers):
+    """kafka, kafka2, kafka3: of the servers, and of their ports."""
+    return ["kafka" + (str(n) if n > 1 else "") for n in range(1, brokers + 1)]
+
+
+def controller_name(node):
+    return "controller" + (str(node) if node > 1 else "")
+
+
 class Kafka(Server):
-    name = "kafka"
     title = "Apache Kafka"
-    ports = ("kafka", "controller")
     # What was confirmed is in the page cache and survives the last resort.
     stop_signals = ((signal.SIGTERM, 8.0), (signal.SIGKILL, 5.0))
+
+    def __init__(self, state, node=1):
+        self.node = node
+        self.name = node_names(node)[-1]
+        self.ports = (self.name, controller_name(node)) + ((self.name + "-also",) if state.data.get("also_at") else ())
+        super().__init__(state)
+
+    def brokers(self):
+        return self.state.data.get("brokers", 1)
 
     def prepare(self):
         self.java, version = java()
@@ -90,21 +121,32 @@ class Kafka(Server):
         self.archive = archive_path(self.libs, version)
         self.data = os.path.join(self.dir, "data")
         os.makedirs(self.data, exist_ok=True)
-        port, controller = self.state.port("kafka"), self.state.port("controller")
-        settings = dict(PROPERTIES)
-        settings["log.dirs"] = self.data
-        settings["controller.quorum.voters"] = f"1@127.0.0.1:{controller}"
-        settings["listeners"] = f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}"
-        settings["advertised.listeners"] = f"PLAINTEXT://127.0.0.1:{port}"
-        settings.update(self.state.data.get("kafka_properties", {}))
         self.config = os.path.join(self.dir, "server.properties")
         with open(self.config, "w", encoding="utf-8") as f:
-            f.writelines(f"{k}={v}\n" for k, v in settings.items())
+            f.writelines(f"{k}={v}\n" for k, v in self.settings().items())
         if not os.path.exists(os.path.join(self.data, "meta.properties")):
             self.format()
 
+    def settings(self):
+        port, controller, more = self.state.port(self.name), self.state.port(controller_name(self.node)), self.brokers() > 1
+        nodes = range(1, self.brokers() + 1)
+        settings = dict(PROPERTIES, **(CLUSTER_PROPERTIES if more else {}))
+        settings["node.id"] = self.node
+        settings["log.dirs"] = self.data
+        settings["controller.quorum.voters"] = ",".join(f"{n}@127.0.0.1:{self.state.port(controller_name(n))}" for n in nodes)
+        settings["listeners"] = f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}"
+        settings["advertised.listeners"] = f"PLAINTEXT://127.0.0.1:{port}"
+        if self.state.data.get("also_at"):
+            also = f",ALSO://{self.state.data['also_at']}:{self.state.port(self.name + '-also')}"
+            settings["listeners"] += also
+            settings["advertised.listeners"] += also
+            settings["listener.security.protocol.map"] += ",ALSO:PLAINTEXT"
+        settings.update(self.state.data.get("kafka_properties", {}))
+        return settings
+
     def format(self):
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "a", 1)
+        made = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "a", 1)
+        cluster = self.state.data.get("kafka_cluster", made)  # the same for all brokers
         r = subprocess.run(self.jvm("-Xmx128m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC") +
                            ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", self.config],
                            capture_output=True, text=True, check=False)
@@ -125,7 +167,8 @@ class Kafka(Server):
             share = [f"-XX:SharedArchiveFile={self.archive}"]
         else:
             share = ["-XX:ArchiveClassesAtExit=" + os.path.join(self.dir, "classes.jsa")]
-        argv = self.jvm("-Xms256m", "-Xmx768m", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20",
+        heap = ("-Xms128m", "-Xmx320m") if self.brokers() > 1 else ("-Xms256m", "-Xmx768m")
+        argv = self.jvm(*heap, "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20",
                         "-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent",
                         "-XX:-UsePerfData", "-Xlog:cds=off", "-Xlog:cds+dynamic=off", "-Xlog:class+path=off", *share)
         return argv + ["kafka.Kafka", self.config], {"cwd": self.dir}
@@ -152,7 +195,7 @@ class Kafka(Server):
     def ready(self):
         """A metadata request that names at least one broker."""
         try:
-            with socket.create_connection(("127.0.0.1", self.state.port("kafka")), 1) as s:
+            with socket.create_connection(("127.0.0.1", self.state.port(self.name)), 1) as s:
                 s.settimeout(2)
                 client = b"servers"
                 body = struct.pack(">hhih", 3, 4, 1, len(client)) + client + struct.pack(">i?", 0, False)

@@ -127,15 +127,24 @@ class Postgres(Server):
         os.rename(new, data)
 
     def configure(self, home):
-        settings = dict(SETTINGS, listen_addresses="'127.0.0.1'", port=self.state.port("postgres"))
+        also = self.state.data.get("also_at")
+        settings = dict(SETTINGS, listen_addresses=f"'127.0.0.1{',' + also if also else ''}'", port=self.state.port("postgres"))
         # A socket's path has 107 bytes at most.
         settings["unix_socket_directories"] = f"'{home}'" if len(home) < 80 else "''"
+        if also:
+            self.let_in(home + "/data/pg_hba.conf", also)
         path = home + "/data/postgresql.auto.conf"
         with open(path, "w", encoding="utf-8") as f:
             f.writelines(f"{k} = {v}\n" for k, v in settings.items())
         u = self.user()
         if u:
             os.chown(path, u.pw_uid, u.pw_gid)
+
+    def let_in(self, path, address):
+        line = f"host all all {address}/24 scram-sha-256\n"
+        with open(path, "r+", encoding="utf-8") as f:
+            if line not in f.read():
+                f.write(line)
 
     def command(self):
         return [self.bin + "/postgres", "-D", self.state.data["postgres_home"] + "/data"], {

@@ -7,7 +7,7 @@ from .server import Server
 from .state import Failure
 
 SETTINGS = """\
-bind 127.0.0.1
+bind 127.0.0.1{also}
 port {port}
 daemonize no
 appendonly yes
@@ -29,7 +29,8 @@ class Redis(Server):
         data = os.path.join(self.dir, "data")
         os.makedirs(data, exist_ok=True)
         with open(os.path.join(self.dir, "redis.conf"), "w", encoding="utf-8") as f:
-            f.write(SETTINGS.format(port=self.state.port("redis"), data='"' + data + '"'))
+            also = self.state.data.get("also_at")
+            f.write(SETTINGS.format(also=f" {also}\nprotected-mode no" if also else "", port=self.state.port("redis"), data='"' + data + '"'))
 
     def command(self):
         return [shutil.which("redis-server"), os.path.join(self.dir, "redis.conf")], {"cwd": self.dir}
