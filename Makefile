@@ -128,7 +128,7 @@ CORE_LIBS := $(IM_LIB) $(BASE_LIB)
 TEST_LIBS := $(TERMINAL_LIB) $(SUPPORT_LIB) $(PROC_LIB) $(CLIENT_LIB) $(CORE_LIBS)
 
 # ---- targets ----
-.PHONY: all help docs deps deps-dev lint format format-check tidy test check unit integration sim bench bench-history-100m demo fuzz fuzz-smoke \
+.PHONY: all help docs deps deps-dev lint proto-lock format format-check tidy test check unit integration sim bench bench-history-100m demo fuzz fuzz-smoke \
         coverage install clean tests programs
 all: programs tests lint ## build everything, warnings as errors, with the layer and proto checks
 programs: $(PROGRAMS) $(if $(CLIENT_SRC),$(O)/libparley.a $(O)/libparley.so) $(if $(PROTOS),$(O)/parley.desc)
@@ -227,16 +227,22 @@ endif
 
 # ---- checks ----
 LINTED := $(C_SRC) $(C_HDR) $(PROTOS)
-lint: $(O)/lint.ok ## layers (who may include whom), protos, a row for every request, a test for every feature; part of plain `make`
+lint: $(O)/lint.ok ## layers (who may include whom), protos and their compatibility, a row for every request, a test for every feature; part of plain `make`
 MATRIX := common/im/frame.c proto/client.proto tests/matrix/matrix.tsv tests/matrix/cells.py
-$(O)/lint.ok: $(LINTED) $(MATRIX) docs/features.md tools/lint-layers tools/lint-proto tools/lint-matrix tools/lint-features
+COMPAT := proto/compat.lock schema/topics.json docs/asyncapi.yaml tools/lint-proto-compat tools/make-asyncapi
+$(O)/lint.ok: $(LINTED) $(MATRIX) docs/features.md tools/lint-layers tools/lint-proto tools/lint-matrix tools/lint-features \
+               $(COMPAT)
 	@mkdir -p $(@D)
 	$(call say,LINT,layers$(comma) protos$(comma) who may do what$(comma) features)
 	$(Q)$(PYTHON) tools/lint-layers $(C_SRC) $(C_HDR)
 	$(Q)$(PYTHON) tools/lint-proto $(PROTOS)
 	$(Q)$(PYTHON) tools/lint-matrix $(MATRIX)
 	$(Q)$(PYTHON) tools/lint-features docs/features.md
+	$(Q)PROTOC='$(PROTOC)' $(PYTHON) tools/lint-proto-compat
+	$(Q)$(PYTHON) tools/make-asyncapi --check
 	@touch $@
+proto-lock: ## take what was added to proto/ and schema/topics.json into proto/compat.lock; refused when something breaks
+	PROTOC='$(PROTOC)' $(PYTHON) tools/lint-proto-compat --accept
 format: ## rewrite all C files by .clang-format
 	clang-format -i $(C_SRC) $(C_HDR)
 format-check: ## fails when a C file is not as .clang-format wants it
@@ -275,8 +281,9 @@ build-integration: $(if $(call chosen,$(INTEGRATION)),$(PROGRAMS) $(call chosen,
 coverage: ## unit tests with gcov; prints lines covered per folder
 	+$(MAKE) COVERAGE=1 unit
 	$(PYTHON) tools/coverage $(B)-coverage
-docs: all ## the pages that are made from the source: error codes, settings
+docs: programs ## the pages that are made from the source: error codes, settings, topics
 	tools/make-errors
+	tools/make-asyncapi
 	tools/make-configuration $(O)/bin
 bench: ## the benchmark: private servers, the pipeline, floors measured in the same run
 	@+$(PYTHON_FIRST) PARLEY_BUILD='$(O)' PARLEY_MAKE='$(MAKE)' tools/bench
