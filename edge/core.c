@@ -60,6 +60,7 @@ struct edge_core *edge_core_new(const struct edge_setup *s)
     e->out = s->out;
     e->ctx = s->ctx;
     e->secrets = s->secrets;
+    e->topics = s->topics;
     e->name = s->name ? s->name : "";
     e->arena = arena_new(0);
     e->wheel = timer_wheel_new(0);

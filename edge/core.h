@@ -19,6 +19,7 @@
 
 struct edge_core;
 struct secrets;
+struct topics;
 
 #define EDGE_NO_CONN UINT32_MAX
 
@@ -90,6 +91,7 @@ struct edge_setup {
     struct edge_limits limits;
     const char *name;              /* told to clients, and holder's name; borrowed */
     const struct secrets *secrets; /* signs and checks tokens; borrowed */
+    const struct topics *topics;   /* names for dead letters; borrowed. NULL: none are written */
     const struct edge_out *out;    /* borrowed */
     void *ctx;
 };

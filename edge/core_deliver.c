@@ -3,6 +3,8 @@
  * An item goes to a session only when the handle, and where the record names them the user and login, are this
  * connection's. A message for anybody else is handed back through im.offline under the session it was meant for;
  * everything else that comes late is dropped. */
+#include "common/im/dead.h"
+#include "common/im/topics.h"
 #include "edge/verbs.h"
 
 #include <errno.h>
@@ -265,6 +267,21 @@ static void direct(const struct arrival *a, const Im__DeliverItem *it)
     }
 }
 
+/* Made by our own processes; what it held is in history. The position waits until im.dlq has it. */
+static void bury(struct edge_core *e, int64_t offset, struct slice value, ticket t)
+{
+    struct dead d;
+    uint16_t topic = topic_of_slot(e->slot);
+    struct id16 place = {{0}};
+    struct record r = {topic, 0, offset, e->wall_us / 1000, {NULL, 0}, value};
+    e->stats.bad_records++;
+    if (!e->topics)
+        return;
+    dead_fill(&d, &r, topics_name(e->topics, topic), "edge", e->name, NULL);
+    offsets_hold(e->offsets, t);
+    edge_outbox(e, T_DLQ, place, (struct slice){NULL, 0}, &d.r.base, &t, 1);
+}
+
 void edge_core_deliver(struct edge_core *e, int64_t offset, struct slice value)
 {
     if (!e->claimed || offset < offsets_next(e->offsets))
@@ -282,7 +299,7 @@ void edge_core_deliver(struct edge_core *e, int64_t offset, struct slice value)
         return;
     }
     if (rc) {
-        e->stats.bad_records++; /* made by our own processes; what it held is in history */
+        bury(e, offset, value, a.t);
     } else if (r->epoch > e->epoch) {
         e->out->lost(e->ctx, "the slot was claimed by another edge");
         return; /* stays open: never committed by us */

@@ -49,7 +49,8 @@ void edge_outbox(struct edge_core *e, uint16_t topic, struct id16 place, struct 
     r->topic = topic;
     r->place = place;
     r->key_n = (uint8_t)key.n;
-    memcpy(r->key, key.p, key.n);
+    if (key.n)
+        memcpy(r->key, key.p, key.n);
     r->n = (uint32_t)size;
     protobuf_c_message_pack(m, r->value);
     if (n) {

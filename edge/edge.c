@@ -174,6 +174,7 @@ static int make_core(struct edge *e)
     struct loop *loop = e->run->loop;
     struct edge_setup setup = {.name = e->settings->name ? e->settings->name : e->deploy.instance,
                                .secrets = e->secrets,
+                               .topics = e->deploy.topics,
                                .out = &edge_orders,
                                .ctx = e};
     const struct conns_setup conns = {.loop = loop,

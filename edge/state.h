@@ -97,6 +97,7 @@ struct edge_core {
     const struct edge_out *out;
     void *ctx;
     const struct secrets *secrets;
+    const struct topics *topics;
     const char *name;
     struct arena *arena; /* of one call */
     struct timer_wheel *wheel;

@@ -93,9 +93,8 @@ static enum core_rc step_offline(struct offline *o, const struct record *rec, st
         [IM__OFFLINE_RECORD__BODY_PULL] = off_pull,   [IM__OFFLINE_RECORD__BODY_GROUP] = off_group,
     };
     struct offrec r;
-    int rc = decode_offline(o, rec, &r);
-    if (rc)
-        return rc == -ENOTSUP ? CORE_STOP : CORE_POISON;
+    if (decode_offline(o, rec, &r))
+        return CORE_POISON;
     size_t kind = r.m->body_case;
     if (kind >= sizeof verbs / sizeof *verbs || !verbs[kind])
         return CORE_POISON;

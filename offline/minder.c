@@ -295,6 +295,7 @@ struct minder *minder_new(struct daemon_run *run, const struct deploy *d, const 
                                      .offline_parts = topics_get(d->topics, T_OFFLINE)->parts,
                                      .instance = d->instance,
                                      .max_slots = (uint32_t)s->max_slots,
+                                     .topics = d->topics,
                                      .effects = &effects,
                                      .ctx = m};
     const struct kproducer_conf producer = {.kafka = d->kafka,

@@ -21,6 +21,7 @@
 #define MINDER_POLL_MS 1000 /* how often the owner describes the groups of minder_watches() */
 
 struct minder_core;
+struct topics;
 
 struct minder_effects { /* called from within the inputs below; none may call back into the minder */
     void (*join)(void *ctx, uint32_t slot);
@@ -44,6 +45,7 @@ struct minder_conf {
     int32_t offline_parts;           /* partitions of im.offline */
     const char *instance;            /* who we are: seeds the delay, goes into EXPIRE; borrowed */
     uint32_t max_slots;              /* joined at once */
+    const struct topics *topics;     /* names for dead letters; borrowed. NULL: none are written */
     const struct minder_effects *effects;
     void *ctx;
 };

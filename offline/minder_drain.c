@@ -3,6 +3,7 @@
 #include "common/base/crash.h"
 #include "common/base/metrics.h"
 #include "common/im/codec.h"
+#include "common/im/dead.h"
 #include "common/im/topics.h"
 #include "offline/minder_state.h"
 
@@ -126,6 +127,18 @@ void minder_send_held(struct minder_core *m, uint32_t slot, int32_t part, struct
     send_message(m, T_OFFLINE, part, key, &r->base, new_tag(m, slot, held));
 }
 
+static void bury(struct minder_core *m, uint32_t slot, const struct record *rec, ticket held)
+{
+    struct dead d;
+    struct record r = *rec;
+    if (!m->conf.topics)
+        return;
+    r.topic = topic_of_slot(slot);
+    dead_fill(&d, &r, topics_name(m->conf.topics, r.topic), "offline", m->conf.instance, NULL);
+    offsets_hold(m->slots[slot].offsets, held);
+    send_message(m, T_DLQ, 0, (struct slice){NULL, 0}, &d.r.base, new_tag(m, slot, held));
+}
+
 void minder_record(struct minder_core *m, uint32_t slot, const struct record *rec, int64_t now_ms)
 {
     struct mslot *s = slot < m->n_slots ? &m->slots[slot] : NULL;
@@ -143,6 +156,7 @@ void minder_record(struct minder_core *m, uint32_t slot, const struct record *re
         metric_add(&bad_records, 1);
         if (rc == -ENOTSUP)
             return; /* a newer version's: not ours to drop, the position stays here */
+        bury(m, slot, rec, held);
     } else {
         for (size_t i = 0; i < r->n_items; i++)
             minder_bounce_item(m, slot, r->epoch, r->items[i], held);

@@ -2,6 +2,7 @@
 
 #include "common/base/log.h"
 #include "common/base/metrics.h"
+#include "common/im/dead.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -141,21 +142,14 @@ void answer_push(struct answers *all, const struct session *to, uint16_t frame_t
 
 int answer_dead(struct answers *all, const struct record *rec, const char *why, struct answer *a)
 {
-    Im__DlqRecord r = IM__DLQ_RECORD__INIT;
-    r.version = CODEC_VERSION;
-    r.topic = (char *)(uintptr_t)topics_name(all->deploy->topics, rec->topic);
-    r.part = rec->part;
-    r.offset = rec->offset;
-    r.time_ms = rec->time_ms;
-    r.key = codec_bytes(rec->key);
-    r.value = codec_bytes(rec->value);
-    r.error = (char *)(uintptr_t)why;
-    r.process = (char *)(uintptr_t)all->deploy->process;
-    a->n = im__dlq_record__get_packed_size(&r);
+    struct dead d;
+    dead_fill(&d, rec, topics_name(all->deploy->topics, rec->topic), all->deploy->process,
+              all->deploy->instance, why);
+    a->n = im__dlq_record__get_packed_size(&d.r);
     a->value = malloc(a->n);
     if (!a->value)
         return -ENOMEM;
-    im__dlq_record__pack(&r, a->value);
+    im__dlq_record__pack(&d.r, a->value);
     a->send.done = on_report;
     int rc =
         kproducer_send_ref(all->producer, T_DLQ, FX_BY_KEY, rec->key, slice_of(a->value, a->n), &a->send);

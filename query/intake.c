@@ -194,11 +194,6 @@ static bool on_message(void *ctx, const struct record *rec, struct kmsg *msg)
     struct session from;
     arena_reset(in->arena);
     int rc = codec_query(arena_protobuf_allocator(&pb, in->arena, 65536 + 4 * rec->value.n), rec->value, &r);
-    if (rc == -ENOTSUP) {
-        log_error("a question of a newer version: upgrade this process", log_int("offset", rec->offset));
-        daemon_fail(in->run);
-        return false; /* stays open */
-    }
     if (rc || session_from_pb(r->session, &from) || id_is_zero(from.user))
         dead_letter(in, rec, &token);
     else if (clock_wall_ms() - rec->time_ms > INTAKE_OLD_MS)

@@ -154,9 +154,8 @@ static enum core_rc core_step(void *ctx, const struct record *rec, int64_t now_m
     (void)now_ms;
     if (r->broken)
         return CORE_STOP;
-    int rc = decode(r, rec, &in);
-    if (rc)
-        return rc == -ENOTSUP ? CORE_STOP : CORE_POISON;
+    if (decode(r, rec, &in))
+        return CORE_POISON;
     size_t kind = in.m->body_case;
     if (kind >= sizeof verbs / sizeof *verbs || !verbs[kind].verb)
         return CORE_POISON;

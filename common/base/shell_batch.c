@@ -272,12 +272,10 @@ static bool bury(struct batch *b, const struct brec *r)
     const struct shell_decl *d = b->part->decl;
     if (d->dlq_topic == SHELL_NO_DLQ || !d->dead_letter)
         return false;
-    struct shell_dead dead = {&r->r, d->topics[r->r.topic].name, "undecodable"};
+    struct shell_dead dead = {&r->r, d->topics[r->r.topic].name, "refused by its reader"};
     struct slice v = d->dead_letter(d->ctx, &dead, &b->fx);
     if (!v.n)
         return false;
-    log_warn("dead letter", log_str("topic", dead.topic), log_int("part", r->r.part),
-             log_int("offset", r->r.offset));
     shell_count_dead(b->part);
     fx_send(&b->fx, d->dlq_topic, r->r.key, v, 0);
     return true;

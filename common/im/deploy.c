@@ -233,5 +233,5 @@ int deploy_wait(struct deploy *d, struct daemon_run *run, void (*ok)(void *ctx),
 
 struct slice deploy_dead_letter(const struct deploy *d, const struct shell_dead *dead, struct fx *fx)
 {
-    return push_dlq_value(fx, dead->record, dead->topic, dead->error, d->process);
+    return push_dlq_value(fx, dead->record, dead->topic, dead->error, d->process, d->instance);
 }

@@ -1,5 +1,7 @@
 #include "common/im/push.h"
 
+#include "common/base/log.h"
+#include "common/im/dead.h"
 #include "common/im/topics.h"
 #include "common/im/wire.h"
 
@@ -167,24 +169,12 @@ void push_offline_group(struct fx *fx, int32_t part, struct id16 conv, uint64_t 
     }
 }
 
-struct slice push_dlq_value(struct fx *fx, const struct record *rec, const char *topic, const char *error,
-                            const char *process)
+struct slice push_dlq_value(struct fx *fx, const struct record *rec, const char *topic, const char *why,
+                            const char *process, const char *instance)
 {
-    Im__DlqRecord r = IM__DLQ_RECORD__INIT;
-    r.version = CODEC_VERSION;
-    r.topic = (char *)(uintptr_t)topic;
-    r.part = rec->part;
-    r.offset = rec->offset;
-    r.time_ms = rec->time_ms;
-    r.key = codec_bytes(rec->key);
-    r.value = codec_bytes(rec->value);
-    r.error = (char *)(uintptr_t)error;
-    r.process = (char *)(uintptr_t)process;
-    return codec_pack(fx, &r.base);
-}
-
-void push_dlq(struct fx *fx, const struct record *rec, const char *topic, const char *error,
-              const char *process)
-{
-    fx_send(fx, T_DLQ, rec->key, push_dlq_value(fx, rec, topic, error, process), 0);
+    struct dead d;
+    dead_fill(&d, rec, topic, process, instance, why);
+    log_warn("dead letter", log_str("topic", topic), log_int("part", rec->part),
+             log_int("offset", rec->offset), log_str("error", d.error));
+    return codec_pack(fx, &d.r.base);
 }

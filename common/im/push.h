@@ -48,10 +48,8 @@ struct push_absent {
 void push_offline_group(struct fx *, int32_t part, struct id16 conv, uint64_t seq, const struct push_absent *,
                         size_t n, bool left, struct slice trace);
 
-/* The value of a record of im.dlq, in the batch's arena. */
-struct slice push_dlq_value(struct fx *, const struct record *, const char *topic, const char *error,
-                            const char *process);
-/* The same, sent. `topic` is the name with prefix. */
-void push_dlq(struct fx *, const struct record *, const char *topic, const char *error, const char *process);
+/* The value of a record of im.dlq (dead.h), in the batch's arena; logged. */
+struct slice push_dlq_value(struct fx *, const struct record *, const char *topic, const char *why,
+                            const char *process, const char *instance);
 
 #endif

@@ -138,13 +138,16 @@ static inline void er_tick(struct er *r, int64_t ms)
     }
 }
 
+static const struct topics *er_topics; /* NULL: no dead letters */
+
 static inline struct er *er_new(const struct edge_limits *limits)
 {
     static const uint8_t key[32] = {1};
     struct er *r = calloc(1, sizeof *r);
     r->us = 1000000;
     r->secrets = secrets_from_key(key, 1);
-    struct edge_setup s = {.name = "e1", .secrets = r->secrets, .out = &er_out, .ctx = r};
+    struct edge_setup s = {
+        .name = "e1", .secrets = r->secrets, .topics = er_topics, .out = &er_out, .ctx = r};
     if (limits)
         s.limits = *limits;
     r->core = edge_core_new(&s);

@@ -382,6 +382,32 @@ static void test_poison_record(void **state)
     er_free(r);
 }
 
+static void test_poison_becomes_a_dead_letter(void **state)
+{
+    (void)state;
+    char err[200];
+    struct topics *ts = topics_new("schema/topics.json", "small", "", err, sizeof err);
+    assert_non_null(ts);
+    er_topics = ts;
+    struct er *r = er_new(NULL);
+    int64_t mark = edge_core_mark(r->core);
+    edge_core_deliver(r->core, r->next++, (struct slice){"\xff\xff\xff", 3});
+    assert_int_equal(edge_core_mark(r->core), mark); /* not before the letter is in the log */
+    const struct er_record *s = &r->records[r->n_records - 1];
+    Im__DlqRecord *d;
+    assert_int_equal(s->topic, T_DLQ);
+    assert_int_equal(codec_dlq(NULL, (struct slice){s->value->data, s->value->n}, &d), 0);
+    assert_string_equal(d->error, "undecodable: not a protobuf message");
+    assert_string_equal(d->topic, "im.deliver.3");
+    assert_int_equal(d->offset, r->next - 1);
+    im__dlq_record__free_unpacked(d, NULL);
+    er_report_all(r);
+    assert_int_equal(edge_core_mark(r->core), r->next);
+    er_free(r);
+    er_topics = NULL;
+    topics_free(ts);
+}
+
 /* Rolling upgrade: what this edge cannot read must still be there for one that can. */
 static void test_newer_version_is_kept(void **state)
 {
@@ -660,6 +686,7 @@ int main(void)
         cmocka_unit_test(test_bounce_waits_for_a_full_producer),
         cmocka_unit_test(test_late_and_foreign),
         cmocka_unit_test(test_poison_record),
+        cmocka_unit_test(test_poison_becomes_a_dead_letter),
         cmocka_unit_test(test_newer_version_is_kept),
         cmocka_unit_test(test_takeover),
         cmocka_unit_test(test_logout),

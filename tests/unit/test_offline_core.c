@@ -378,6 +378,11 @@ static void poison_is_said(void **state)
     r.topic = T_CURSOR;
     assert_int_equal(run_batch(&w->run, &r, 1), CORE_OK);
     assert_int_equal(w->run.n_poison, 2);
+    r = (struct record){.topic = T_OFFLINE, .value = slice_of("\x08\x09", 2)}; /* a newer version: set aside */
+    assert_int_equal(run_batch(&w->run, &r, 1), CORE_OK);
+    assert_int_equal(w->run.n_poison, 3);
+    r.topic = T_CURSOR; /* cannot be set aside: what it says would be compacted away */
+    assert_int_equal(run_batch(&w->run, &r, 1), CORE_STOP);
 }
 
 /* ---- all of it again ---- */

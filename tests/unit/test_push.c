@@ -231,20 +231,6 @@ static void queue_items(void **state)
     assert_int_equal(fx.sent[0].tag, 5);
 }
 
-static void dead_letters(void **state)
-{
-    (void)state;
-    struct record r = {T_INBOUND, 1, 42, 99, {"key", 3}, {"\xff\0", 2}};
-    push_dlq(&fx, &r, "im.inbound", "bad", "router");
-    Im__DlqRecord *d = decoded(REC_DLQ, 0);
-    assert_int_equal(fx.sent[0].topic, T_DLQ);
-    assert_int_equal(fx.sent[0].key.n, 3);
-    assert_int_equal(d->offset, 42);
-    assert_int_equal(d->value.len, 2);
-    assert_string_equal(d->process, "router");
-    freed(d);
-}
-
 static struct deliver_item message(void)
 {
     return (struct deliver_item){.kind = IM__ITEM_KIND__ITEM_MESSAGE,
@@ -377,7 +363,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(chat_of_a_group, setup, teardown),
         cmocka_unit_test_setup_teardown(absent_members, setup, teardown),
         cmocka_unit_test_setup_teardown(queue_items, setup, teardown),
-        cmocka_unit_test_setup_teardown(dead_letters, setup, teardown),
         cmocka_unit_test_setup_teardown(one_record_per_slot, setup, teardown),
         cmocka_unit_test_setup_teardown(a_new_epoch_is_a_new_record, setup, teardown),
         cmocka_unit_test_setup_teardown(records_are_split, setup, teardown),

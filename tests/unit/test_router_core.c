@@ -43,7 +43,9 @@ static void a_name_under_a_strange_key_is_poison(void **state)
     step(w, &r, 1);
     r.value = slice_of("\xff\xff", 2);
     step(w, &r, 1);
-    assert_int_equal(w->run.n_poison, 3);
+    r.value = slice_of("\x08\x09", 2); /* a newer version: set aside */
+    step(w, &r, 1);
+    assert_int_equal(w->run.n_poison, 4);
     no_more(w);
 }
 
