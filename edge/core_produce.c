@@ -75,7 +75,7 @@ bool edge_produce(struct edge_core *e, struct econn *c, uint16_t topic, struct i
     return true;
 }
 
-bool edge_lookup(struct edge_core *e, struct econn *c, struct id16 target, bool verifier)
+static bool look_up(struct edge_core *e, struct econn *c, struct id16 target, bool verifier)
 {
     Im__Inbound in = IM__INBOUND__INIT;
     Im__InLookup look = IM__IN_LOOKUP__INIT;
@@ -83,16 +83,26 @@ bool edge_lookup(struct edge_core *e, struct econn *c, struct id16 target, bool 
     struct session me;
     edge_inbound(e, c, false, c->pend->seq_id, &in, &pb, &me);
     look.want_verifier = verifier;
-    look.purpose = c->pend->purpose =
-        ++e->next_purpose; /* a late answer to an earlier question is none to this */
+    look.purpose = c->pend->purpose;
     in.body_case = IM__INBOUND__BODY_LOOKUP;
     in.lookup = &look;
-    c->pend->target = target;
-    c->pend->stage = P_LOOKUP;
     e->stats.lookups++;
     /* Not answered in time or not written: the same to the one who asked. */
     struct flight about = {.type = IM__FRAME_TYPE__ACCOUNT_EXISTS_REQ, .seq_id = c->pend->seq_id};
     return edge_produce(e, c, T_INBOUND, target, &in.base, &about);
+}
+
+bool edge_lookup(struct edge_core *e, struct econn *c, struct id16 target, bool verifier)
+{
+    c->pend->purpose = ++e->next_purpose; /* a late answer to an earlier question is none to this */
+    c->pend->target = target;
+    c->pend->stage = P_LOOKUP;
+    return look_up(e, c, target, verifier);
+}
+
+bool edge_lookup_too(struct edge_core *e, struct econn *c, struct id16 target)
+{
+    return look_up(e, c, target, false);
 }
 
 bool edge_request(struct edge_core *e, struct econn *c, uint16_t type, uint32_t seq_id, Im__Inbound *in)

@@ -146,6 +146,8 @@ bool edge_send_name(struct edge_core *e, struct send *s, const char *login, Prot
 bool edge_send_direct(struct edge_core *e, struct econn *c, struct send *s)
 {
     s->peer = true;
+    s->trusts =
+        s->chat.kind < IM__CONV_KIND__CONV_FRIEND_REQUEST || s->chat.kind > IM__CONV_KIND__CONV_UNBLOCK;
     s->conv = id_direct(c->user, s->named[0].user);
     if (!id_eq(c->user, s->named[0].user))
         return true;
@@ -153,36 +155,59 @@ bool edge_send_direct(struct edge_core *e, struct econn *c, struct send *s)
     return false;
 }
 
-static void ask(struct edge_core *e, struct econn *c, const struct send *s, struct slice payload, size_t i)
+/* Who is only taken on trust was never seen: good enough to write to, never to be made a member. */
+static const char *known(struct edge_core *e, const struct econn *c, const struct send *s,
+                         const struct named *n)
 {
-    if (!c->pend && !edge_pend(e, c, s->type, s->seq_id, payload))
+    if (id_eq(n->user, c->user))
+        return "";
+    const char *login = known_get(e->known, n->user, e->now_ms);
+    return login && (login[0] || s->trusts) ? login : NULL;
+}
+
+static bool wants(const struct pend *p, struct id16 user)
+{
+    for (uint32_t i = 0; i < p->n_wanted; i++)
+        if (id_eq(p->wanted[i].user, user))
+            return true;
+    return false;
+}
+
+/* All that are not known are asked for at once; validate.h bounds how many may be named. */
+static void ask(struct edge_core *e, struct econn *c, const struct send *s, struct slice payload)
+{
+    if (!edge_pend(e, c, s->type, s->seq_id, payload))
         return;
-    c->pend->at = (uint32_t)i;
-    c->pend->until_ms = e->now_ms + e->lim.lookup_ms;
-    if (!edge_lookup(e, c, s->named[i].user, false)) {
-        edge_error(e, c, s->seq_id, IM__CODE__BUSY, NULL, 250);
-        edge_pend_free(e, c);
-        return;
+    struct pend *p = c->pend;
+    p->trusts = s->trusts;
+    p->until_ms = e->now_ms + e->lim.lookup_ms;
+    p->wanted = edge_must(calloc(s->n_named, sizeof *p->wanted));
+    for (size_t i = 0; i < s->n_named; i++) {
+        const struct named *n = &s->named[i];
+        if (known(e, c, s, n) || wants(p, n->user))
+            continue;
+        p->wanted[p->n_wanted++] = (struct wanted){n->user, n->field};
+        if (!(p->n_wanted == 1 ? edge_lookup(e, c, n->user, false) : edge_lookup_too(e, c, n->user))) {
+            edge_error(e, c, s->seq_id, IM__CODE__BUSY, NULL, 250);
+            edge_pend_free(e, c);
+            return;
+        }
     }
     edge_arm(e, c);
 }
 
-/* Those below `from` are known to exist, also when the cache has lost them since. */
-static void proceed(struct edge_core *e, struct econn *c, struct send *s, struct slice payload, size_t from,
-                    bool trust)
+/* The names that were given as ids, as far as they are known; how many of all are not known to exist. */
+static size_t put_names(struct edge_core *e, const struct econn *c, struct send *s)
 {
+    size_t missing = 0;
     for (size_t i = 0; i < s->n_named; i++) {
-        struct named *n = &s->named[i];
-        const char *known = id_eq(n->user, c->user) ? "" : known_get(e->known, n->user, e->now_ms);
-        if (known && !n->login[0])
-            n->login = known;
-        if (!known && i >= from && !trust) {
-            ask(e, c, s, payload, i);
-            return;
-        }
+        const char *login = known(e, c, s, &s->named[i]);
+        if (!login)
+            missing++;
+        else if (!s->named[i].login[0])
+            s->named[i].login = login;
     }
-    produce(e, c, s);
-    edge_pend_free(e, c);
+    return missing;
 }
 
 static send_fn *maker(uint16_t type)
@@ -220,11 +245,16 @@ void edge_send(struct edge_core *e, struct econn *c, uint16_t type, uint32_t seq
     crash_at("edge:parsed");
     if (e->busy)
         edge_error(e, c, seq_id, IM__CODE__BUSY, NULL, 1000);
-    else if (make(e, c, type, seq_id, m, &s))
-        proceed(e, c, &s, payload, 0, false);
+    else if (!make(e, c, type, seq_id, m, &s))
+        return;
+    else if (put_names(e, c, &s))
+        ask(e, c, &s, payload);
+    else
+        produce(e, c, &s);
 }
 
-void edge_send_lookup(struct edge_core *e, struct econn *c, const Im__LookupReply *r)
+/* Whom it names is there: the request once more, and into the log. */
+static void resume(struct edge_core *e, struct econn *c)
 {
     struct pend *p = c->pend;
     struct arena_protobuf pba;
@@ -232,21 +262,47 @@ void edge_send_lookup(struct edge_core *e, struct econn *c, const Im__LookupRepl
     ProtobufCMessage *m = NULL;
     struct slice payload = buf_slice(p->frame);
     validate_decode(p->type, payload, edge_allocator(e, &pba, EDGE_BUDGET(payload.n)), &m);
-    if (!m || !make(e, c, p->type, p->seq_id, m, &s)) {
+    if (m && make(e, c, p->type, p->seq_id, m, &s)) {
+        (void)put_names(e, c, &s); /* the cache may have lost one since: it was there */
+        produce(e, c, &s);
+    }
+    edge_pend_free(e, c);
+}
+
+/* Nobody could say in time. To somebody alone it is written on trust: a conversation with nobody harms nobody. */
+static void late(struct edge_core *e, struct econn *c)
+{
+    struct pend *p = c->pend;
+    if (p->trusts) { /* trust is no proof: without a name it answers no ACCOUNT_EXISTS_REQ */
+        known_add(e->known, p->wanted[0].user, "", e->now_ms + TRUST_MS);
+        resume(e, c);
+        return;
+    }
+    edge_error(e, c, p->seq_id, IM__CODE__BUSY, NULL, (uint32_t)e->lim.lookup_ms);
+    edge_pend_free(e, c);
+}
+
+void edge_send_lookup(struct edge_core *e, struct econn *c, const Im__LookupReply *r)
+{
+    struct pend *p = c->pend;
+    uint32_t i = 0;
+    if (!r) {
+        late(e, c);
+        return;
+    }
+    while (i < p->n_wanted && !(r->user.len == ID_SIZE && id_eq(p->wanted[i].user, codec_id(r->user))))
+        i++;
+    if (i == p->n_wanted)
+        return; /* said twice */
+    if (!r->exists) {
+        edge_error(e, c, p->seq_id, IM__CODE__UNKNOWN_USER, p->wanted[i].field, 0);
         edge_pend_free(e, c);
         return;
     }
-    struct named *n = &s.named[p->at];
-    if (r && !r->exists) {
-        edge_error(e, c, p->seq_id, IM__CODE__UNKNOWN_USER, n->field, 0);
-        edge_pend_free(e, c);
-        return;
-    }
-    if (!n->login[0] && r)
-        n->login = r->login;
-    /* Trust is no proof: without a name it answers no ACCOUNT_EXISTS_REQ. */
-    known_add(e->known, n->user, r ? n->login : "", r ? INT64_MAX : e->now_ms + TRUST_MS);
-    proceed(e, c, &s, payload, p->at + 1, !r);
+    known_add(e->known, p->wanted[i].user, r->login, INT64_MAX);
+    p->wanted[i] = p->wanted[--p->n_wanted];
+    if (p->n_wanted == 0)
+        resume(e, c);
 }
 
 /* ---- what becomes of it ---- */

@@ -27,6 +27,7 @@ void edge_pend_free(struct edge_core *e, struct econn *c)
         return;
     secret_wipe(c->pend->frame->data, c->pend->frame->n);
     buf_unref(c->pend->frame);
+    free(c->pend->wanted);
     free(c->pend);
     c->pend = NULL;
     c->paused = false;

@@ -36,7 +36,8 @@ static const struct conf_def defs[] = {
     CONF_MS("edge.confirm", S, confirm_ms, "30s", 100, 3600000,
             "Time to confirm a push before the client is cut."),
     CONF_MS("edge.lookup", S, lookup_ms, "2s", 10, 60000,
-            "How long to ask whether a recipient exists; then it is taken on trust."),
+            "How long to ask whether a recipient exists; then one written to is taken on trust, members "
+            "named are BUSY."),
     CONF_MS("edge.cursor", S, cursor_ms, "10s", 10, 3600000, "How often a client's cursors are written."),
     CONF_MS("edge.commit", S, commit_ms, "1s", 1, 60000, "How often the slot's position is committed."),
     CONF_MS("edge.token", S, token_ms, "30d", 1000, 31622400000, "How long a token is good for."),

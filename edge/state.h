@@ -35,6 +35,11 @@ enum conn_state { C_FREE, C_OPEN, C_LOGIN, C_SESSION, C_CLOSING };
 
 enum pend_stage { P_NONE, P_LOOKUP, P_HASH, P_VERDICT, P_REPLY };
 
+struct wanted { /* somebody whose account is looked up */
+    struct id16 user;
+    const char *field; /* of the request, for its error */
+};
+
 struct pend { /* a request that waits; wiped when freed, since it may hold a password */
     uint16_t type;
     uint8_t stage;
@@ -43,7 +48,9 @@ struct pend { /* a request that waits; wiped when freed, since it may hold a pas
     int64_t login_at; /* offset of the Inbound.login; -1: not reported yet */
     int64_t until_ms; /* INT64_MAX: the login deadline is enough */
     struct id16 target;
-    uint32_t at; /* a send: which of those it names is looked up */
+    struct wanted *wanted; /* a send: whom it names that is not known yet */
+    uint32_t n_wanted;
+    bool trusts; /* a send: written all the same when nobody can say in time */
     char login[LOGIN_MAX + 1];
     struct buf *frame; /* the request's payload */
 };
@@ -170,6 +177,8 @@ bool edge_request(struct edge_core *, struct econn *, uint16_t type, uint32_t se
 bool edge_where(struct edge_core *, struct econn *, uint32_t seq_id, ProtobufCBinaryData conversation,
                 const char *with, struct id16 *conv);
 bool edge_lookup(struct edge_core *, struct econn *, struct id16 target, bool verifier); /* for conn's pend */
+bool edge_lookup_too(struct edge_core *, struct econn *,
+                     struct id16 target); /* one more, beside those under way */
 
 /* core_hash.c: passwords in the pool, so many per address and no more, also when their connections are long gone. */
 bool edge_hash(struct edge_core *, struct econn *, enum edge_job_kind, const char *password,

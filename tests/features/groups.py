@@ -1,7 +1,7 @@
 """groups.py: what people do with groups, over two edges. Run by tests/integration/test_groups.c."""
 import asyncio
 
-from world import main, named, pb, same, until
+from world import eventually, main, named, pb, same, until
 
 
 async def made_found_and_read(w):
@@ -72,6 +72,16 @@ async def inviting_and_removing(w):
     same(set(push.logins), {cid.login, dan.login})
     await bob.denied(pb.NO_CHANGE, pb.CONV_GROUP_INVITE, conversation=choir, logins=[cid.login])
     await bob.denied(pb.UNKNOWN_USER, pb.CONV_GROUP_INVITE, conversation=choir, logins=["nobody-" + w.tag])
+    # Many whom the edge has never heard of are looked up at once; one that is nobody, and none of them comes.
+    new = [await w.person(f"new{i}", log_in=False) for i in range(6)]
+    logins = [p.login for p in new]
+    await ann.denied(pb.UNKNOWN_USER, pb.CONV_GROUP_INVITE, conversation=choir, logins=logins[:3] + ["nobody-" + w.tag] + logins[3:])
+    n = await ann.numbered(pb.CONV_GROUP_INVITE, conversation=choir, logins=logins)
+    same(sorted((await bob.event(choir, n)).logins), sorted(logins))
+
+    async def members():
+        return len(await ann.members(choir))
+    await eventually(members, 10, "members")
     await bob.denied(pb.NOT_ALLOWED, pb.CONV_GROUP_REMOVE, conversation=choir, logins=[cid.login])
     await ann.denied(pb.NOT_ALLOWED, pb.CONV_GROUP_REMOVE, conversation=choir, logins=[ann.login])
     n = await ann.numbered(pb.CONV_GROUP_REMOVE, conversation=choir, logins=[cid.login, dan.login])

@@ -78,14 +78,13 @@ static void test_create_looks_up_whom_it_names(void **state)
     c.logins = logins;
     c.n_logins = 3;
     assert_false(er_send(r, u.conn, IM__FRAME_TYPE__CONV_OP, 40, &c.base));
-    size_t first = r->n_records - 1;
+    size_t second = r->n_records - 1, first = second - 1; /* both at once */
     assert_memory_equal(r->records[first].place.b, bob.b, ID_SIZE);
-    er_answer(r, first, true, "bob");
-    size_t second = r->n_records - 1;
-    assert_int_equal(second, first + 1);
-    er_answer(r, first, true, "bob"); /* said twice: no answer to the next question */
-    assert_int_equal(r->n_records, second + 1);
     er_answer(r, second, true, "carol");
+    er_answer(r, second, true, "carol"); /* said twice: no answer to the other question */
+    assert_int_equal(r->n_records, second + 1);
+    assert_true(r->paused[u.conn]);
+    er_answer(r, first, true, "bob");
     Im__Inbound *in = last_chat(r);
     assert_memory_equal(in->chat->conversation.data, conv.b, ID_SIZE);
     assert_string_equal(in->chat->body->text, "choir");
@@ -120,26 +119,44 @@ static void test_unknown_among_them(void **state)
     er_free(r);
 }
 
-/* A router that is away costs one wait, not one for each name; and a cache that holds one name is no endless loop. */
-static void test_many_on_trust(void **state)
+static void send_invitation(struct er *r, struct er_user *u, uint32_t seq_id, char **logins, size_t n)
+{
+    Im__ConvOp c = op(IM__CONV_KIND__CONV_GROUP_INVITE, 12);
+    c.conversation = codec_bytes(slice_id(&conv1));
+    c.logins = logins;
+    c.n_logins = n;
+    er_send(r, u->conn, IM__FRAME_TYPE__CONV_OP, seq_id, &c.base);
+}
+
+/* Nobody becomes a member whom nobody has ever seen: one name without an answer, and nothing is done. */
+static void test_members_are_not_taken_on_trust(void **state)
 {
     (void)state;
-    struct er *r = er_new(&(struct edge_limits){.known_users = 1});
+    struct er *r = er_new(&(struct edge_limits){.known_users = 1}); /* which is no endless loop either */
     struct er_user u = er_login(r, "alice", 3);
     char names[100][8], *logins[100];
     for (int i = 0; i < 100; i++) {
         snprintf(names[i], sizeof names[i], "user%d", i);
         logins[i] = names[i];
     }
-    Im__ConvOp c = op(IM__CONV_KIND__CONV_GROUP_INVITE, 12);
-    c.conversation = codec_bytes(slice_id(&conv1));
-    c.logins = logins;
-    c.n_logins = 100;
-    er_send(r, u.conn, IM__FRAME_TYPE__CONV_OP, 40, &c.base);
-    for (int i = 0; i < 50; i++)
-        er_answer(r, r->n_records - 1, true, names[i]);
+    size_t first = r->n_records;
+    send_invitation(r, &u, 40, logins, 100);
+    assert_int_equal(r->n_records, first + 100); /* all at once */
+    for (size_t i = 0; i < 99; i++)
+        er_answer(r, first + i, true, names[i]);
     assert_true(r->paused[u.conn]);
-    er_tick(r, 2500);
+    er_tick(r, 2500); /* one wait, not one for each */
+    er_expect_error(r, u.conn, 40, IM__CODE__BUSY, NULL);
+    assert_false(r->paused[u.conn]);
+    er_answer(r, first + 99, true, names[99]); /* too late */
+    assert_int_equal(r->n_records, first + 100);
+    send_invitation(r, &u, 41, logins, 100);
+    for (size_t i = first + 100, n = r->n_records; i < n; i++) {
+        struct id16 who = r->records[i].place;
+        for (size_t k = 0; k < 100; k++)
+            if (id_eq(who, id_user(names[k])))
+                er_answer(r, i, true, names[k]);
+    }
     assert_false(r->paused[u.conn]);
     Im__Inbound *in = last_chat(r);
     assert_int_equal(in->chat->users.len, 100 * ID_SIZE);
@@ -147,6 +164,30 @@ static void test_many_on_trust(void **state)
     for (size_t i = 0; i < 100; i++)
         assert_true(in->chat->logins[i][0]);
     im__inbound__free_unpacked(in, NULL);
+    er_free(r);
+}
+
+static void test_who_was_written_to_on_trust_is_no_member(void **state)
+{
+    (void)state;
+    struct er *r = er_new(NULL);
+    struct er_user u = er_login(r, "alice", 3);
+    char *ghost[] = {"ghost"};
+    er_chat(r, &u, 42, 2, "ghost");
+    er_tick(r, 2500);
+    assert_int_equal(er_kind(r, r->n_records - 1), IM__INBOUND__BODY_CHAT);
+    size_t n = r->n_records;
+    send_invitation(r, &u, 43, ghost, 1);
+    assert_int_equal(er_kind(r, n), IM__INBOUND__BODY_LOOKUP);
+    er_answer(r, n, false, "");
+    er_expect_error(r, u.conn, 43, IM__CODE__UNKNOWN_USER, "logins");
+    Im__ConvOp c = op(IM__CONV_KIND__CONV_FRIEND_REQUEST, 13); /* nor a friend */
+    c.to = (char *)"ghost";
+    er_send(r, u.conn, IM__FRAME_TYPE__CONV_OP, 44, &c.base);
+    assert_int_equal(er_kind(r, n + 1), IM__INBOUND__BODY_LOOKUP);
+    er_tick(r, 2500);
+    er_expect_error(r, u.conn, 44, IM__CODE__BUSY, NULL);
+    assert_int_equal(r->n_records, n + 2);
     er_free(r);
 }
 
@@ -517,7 +558,8 @@ int main(void)
         cmocka_unit_test(test_group_chat),
         cmocka_unit_test(test_create_looks_up_whom_it_names),
         cmocka_unit_test(test_unknown_among_them),
-        cmocka_unit_test(test_many_on_trust),
+        cmocka_unit_test(test_members_are_not_taken_on_trust),
+        cmocka_unit_test(test_who_was_written_to_on_trust_is_no_member),
         cmocka_unit_test(test_operations),
         cmocka_unit_test(test_announce),
         cmocka_unit_test(test_notes_make_room),
