@@ -26,6 +26,8 @@
 #define CODEC_DETAILED_MAX 64 /* up to this many handles a deliver item names users, devices and logins too */
 #endif
 #define CODEC_VERIFIER_MAX 512
+#define CODEC_BODY_KEYS    8  /* of one account */
+#define CODEC_BODY_KEY     77 /* bytes of a sealed one: bodykeys.h */
 #define CODEC_TRACE        24
 #define WEBHOOK_NAME_MAX   32
 

@@ -7,7 +7,8 @@ bool check_user(const ProtobufCMessage *m)
         !number_ok(r->login_offset) || !within(r->display_name, 0, DISPLAY_NAME_MAX) ||
         !within(r->device_id, 0, DEVICE_ID_MAX) || !within(r->device_class, 0, DEVICE_CLASS_MAX) ||
         !within(r->remark, 0, REMARK_MAX) || !privacy_ok(r->presence) || !id_or_none(r->conversation) ||
-        !login_or_none(r->login))
+        !login_or_none(r->login) || !number_ok(r->key_id) || !r->key_id != !r->sealed.len ||
+        r->sealed.len > CODEC_VERIFIER_MAX)
         return false;
     switch (r->kind) {
     case IM__USER_KIND__USER_REGISTERED:
@@ -22,16 +23,26 @@ bool check_user(const ProtobufCMessage *m)
     case IM__USER_KIND__USER_PROFILE:
     case IM__USER_KIND__USER_ADMIN:
     case IM__USER_KIND__USER_SEEN:
+    case IM__USER_KIND__USER_ERASED:
         return true;
     default:
         return false;
     }
 }
 
+bool body_keys_ok(Im__BodyKey *const *keys, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (keys[i]->id != i + 1 || keys[i]->sealed.len != CODEC_BODY_KEY || keys[i]->since < 0)
+            return false;
+    return n <= CODEC_BODY_KEYS;
+}
+
 bool check_vault(const ProtobufCMessage *m)
 {
     const Im__VaultRecord *r = (const Im__VaultRecord *)m;
-    return is_id(r->user) && r->verifier.len >= 1 && r->verifier.len <= CODEC_VERIFIER_MAX;
+    return is_id(r->user) && (r->erased ? r->verifier.len == 0 && r->n_keys == 0 : r->verifier.len >= 1) &&
+           r->verifier.len <= CODEC_VERIFIER_MAX && body_keys_ok(r->keys, r->n_keys);
 }
 
 bool check_presence(const ProtobufCMessage *m)

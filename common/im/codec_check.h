@@ -34,6 +34,9 @@ static inline bool login_or_none(const char *login)
     return login[0] == '\0' || login_ok(login);
 }
 
+/* Numbered from 1 on, each as long as a sealed key is. */
+bool body_keys_ok(Im__BodyKey *const *keys, size_t n);
+
 bool check_inbound(const ProtobufCMessage *);
 bool check_user(const ProtobufCMessage *);
 bool check_vault(const ProtobufCMessage *);

@@ -39,16 +39,27 @@ static bool in_chat_ok(const Im__InChat *c)
            number_ok(c->duration_s) && users_ok(c);
 }
 
+static bool body_key_or_none(ProtobufCBinaryData d)
+{
+    return d.len == 0 || d.len == CODEC_BODY_KEY;
+}
+
 static bool in_login_ok(const Im__InLogin *l)
 {
     return within(l->device_id, 1, DEVICE_ID_MAX) && within(l->device_class, 0, DEVICE_CLASS_MAX) &&
-           within(l->client, 0, CLIENT_MAX);
+           within(l->client, 0, CLIENT_MAX) && body_key_or_none(l->body_key);
 }
 
 static bool in_register_ok(const Im__InRegister *r)
 {
     return login_ok(r->login) && within(r->display_name, 0, DISPLAY_NAME_MAX) && r->verifier.len >= 1 &&
-           r->verifier.len <= CODEC_VERIFIER_MAX;
+           r->verifier.len <= CODEC_VERIFIER_MAX && body_key_or_none(r->body_key);
+}
+
+static bool in_rekey_ok(const Im__InRekey *r)
+{
+    return r->was.len == ID_SIZE && r->verifier.len >= 1 && r->verifier.len <= CODEC_VERIFIER_MAX &&
+           body_keys_ok(r->keys, r->n_keys);
 }
 
 /* Whose right to do it was checked at a login. */
@@ -95,7 +106,10 @@ bool check_inbound(const ProtobufCMessage *m)
     case IM__INBOUND__BODY_LOGIN:
         return in_login_ok(r->login);
     case IM__INBOUND__BODY_ADMIN:
+    case IM__INBOUND__BODY_ERASE:
         return of_operator(r->session);
+    case IM__INBOUND__BODY_REKEY:
+        return of_operator(r->session) && in_rekey_ok(r->rekey);
     case IM__INBOUND__BODY_REVOKE:
         return !r->revoke->all == (r->revoke->device > 0) &&
                (r->session->user.len || (of_operator(r->session) && !r->revoke->keep_current));

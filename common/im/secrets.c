@@ -7,21 +7,27 @@
 #include <fcntl.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define KEY_SIZE   32
-#define KEY_HEX    (2 * KEY_SIZE)
-#define SEAL_HEAD  5 /* version:1 master_key:4 */
-#define SEAL_NONCE crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
-#define SEAL_TAG   crypto_aead_xchacha20poly1305_ietf_ABYTES
-#define VERSION    1
+#define KEY_SIZE       32
+#define KEY_HEX        (2 * KEY_SIZE)
+#define SEAL_HEAD      5 /* version:1 master_key:4 */
+#define SEAL_NONCE     crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
+#define SEAL_TAG       crypto_aead_xchacha20poly1305_ietf_ABYTES
+#define VERSION        1
+#define FILE_MAX_BYTES 4096
 _Static_assert(SEAL_HEAD + SEAL_NONCE + SEAL_TAG == SECRET_SEAL_EXTRA, "size of a seal");
 
-struct secrets { /* in guarded memory, read-only once made */
+struct ring_key {
     uint8_t seal[KEY_SIZE];
     uint8_t sign[KEY_SIZE];
-    uint32_t key_id;
+    uint32_t id;
+};
+struct secrets {       /* in guarded memory, read-only once made */
+    size_t n, sealing; /* which of them seals and signs */
+    struct ring_key keys[SECRET_KEYS];
 };
 
 void secret_wipe(void *p, size_t n)
@@ -29,20 +35,31 @@ void secret_wipe(void *p, size_t n)
     sodium_memzero(p, n);
 }
 
-struct secrets *secrets_from_key(const uint8_t key[32], uint32_t key_id)
+static void derive(struct ring_key *k, const uint8_t key[KEY_SIZE], uint32_t id)
 {
     static const char context[crypto_kdf_CONTEXTBYTES] = {'p', 'a', 'r', 'l', 'e', 'y', '.', '1'};
-    uint8_t id[16];
-    if (sodium_init() < 0)
-        return NULL;
-    struct secrets *s = sodium_malloc(sizeof *s);
+    uint8_t own[16];
+    crypto_kdf_derive_from_key(k->seal, KEY_SIZE, 1, context, key);
+    crypto_kdf_derive_from_key(k->sign, KEY_SIZE, 2, context, key);
+    crypto_kdf_derive_from_key(own, sizeof own, 3, context, key);
+    struct wire w = wire_of((struct slice){own, sizeof own});
+    k->id = id ? id : (uint32_t)wire_be(&w, 4);
+}
+
+static struct secrets *secrets_alloc(void)
+{
+    struct secrets *s = sodium_init() < 0 ? NULL : sodium_malloc(sizeof *s);
+    if (s)
+        sodium_memzero(s, sizeof *s);
+    return s;
+}
+
+struct secrets *secrets_from_key(const uint8_t key[32], uint32_t key_id)
+{
+    struct secrets *s = secrets_alloc();
     if (!s)
         return NULL;
-    crypto_kdf_derive_from_key(s->seal, KEY_SIZE, 1, context, key);
-    crypto_kdf_derive_from_key(s->sign, KEY_SIZE, 2, context, key);
-    crypto_kdf_derive_from_key(id, sizeof id, 3, context, key);
-    struct wire w = wire_of((struct slice){id, sizeof id});
-    s->key_id = key_id ? key_id : (uint32_t)wire_be(&w, 4);
+    derive(&s->keys[s->n++], key, key_id);
     sodium_mprotect_readonly(s);
     return s;
 }
@@ -54,7 +71,15 @@ void secrets_free(struct secrets *s)
 
 uint32_t secrets_key_id(const struct secrets *s)
 {
-    return s->key_id;
+    return s->keys[s->sealing].id;
+}
+
+bool secrets_has(const struct secrets *s, uint32_t key_id)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (s->keys[i].id == key_id)
+            return true;
+    return false;
 }
 
 /* Keys that anybody can guess or read in our documentation. */
@@ -97,49 +122,87 @@ static int check_file(int fd, char *err, size_t err_n, const char *file)
     return 0;
 }
 
-/* 64 digits, then at most white space. */
-static int read_key(int fd, uint8_t key[KEY_SIZE])
+/* [*] [id] 64 digits. Empty lines and those that begin with # are nothing. */
+static int read_line(char *line, struct secrets *s, bool loopback_only, bool *known)
 {
-    char text[KEY_HEX + 8];
-    ssize_t n = read(fd, text, sizeof text - 1);
-    int rc = n < 0 ? -errno : n < KEY_HEX ? -EINVAL : 0;
-    for (ssize_t i = KEY_HEX; rc == 0 && i < n; i++)
-        if (text[i] != '\n' && text[i] != '\r' && text[i] != ' ')
+    uint8_t key[KEY_SIZE];
+    unsigned long id = 0;
+    char *save, *word = strtok_r(line, " \t\r", &save);
+    if (!word || *word == '#')
+        return 0;
+    bool marked = strcmp(word, "*") == 0;
+    if (marked)
+        word = strtok_r(NULL, " \t\r", &save);
+    if (word && strlen(word) < KEY_HEX) {
+        char *end;
+        id = strtoul(word, &end, 10);
+        if (*end || id == 0 || id > UINT32_MAX)
+            return -EINVAL;
+        word = strtok_r(NULL, " \t\r", &save);
+    }
+    if (!word || strlen(word) != KEY_HEX || strtok_r(NULL, " \t\r", &save) || s->n == SECRET_KEYS ||
+        hex_decode(key, KEY_SIZE, word))
+        return -EINVAL;
+    *known |= !loopback_only && known_to_the_world(key);
+    struct ring_key *k = &s->keys[s->n];
+    derive(k, key, (uint32_t)id);
+    sodium_memzero(key, sizeof key);
+    if (secrets_has(s, k->id))
+        return -EEXIST;
+    if (marked)
+        s->sealing = s->n;
+    s->n++;
+    return marked;
+}
+
+/* 0; -EINVAL, -EEXIST: two keys of one id; -EACCES: a key that is known to the world. */
+static int read_ring(int fd, struct secrets *s, bool loopback_only)
+{
+    char text[FILE_MAX_BYTES + 1], *save, *line;
+    bool known = false, marked = false;
+    ssize_t n = read(fd, text, sizeof text);
+    int rc = n < 0 ? -errno : n == sizeof text ? -EINVAL : 0;
+    text[n > 0 && rc == 0 ? n : 0] = '\0';
+    for (line = strtok_r(text, "\n", &save); rc >= 0 && line; line = strtok_r(NULL, "\n", &save)) {
+        rc = read_line(line, s, loopback_only, &known);
+        if (rc > 0 && marked)
             rc = -EINVAL;
-    if (rc == 0) {
-        text[KEY_HEX] = '\0';
-        rc = hex_decode(key, KEY_SIZE, text);
+        marked |= rc > 0;
     }
     sodium_memzero(text, sizeof text);
-    return rc;
+    if (rc >= 0 && s->n == 0)
+        rc = -EINVAL;
+    if (!marked && s->n)
+        s->sealing = s->n - 1;
+    return rc < 0 ? rc : known ? -EACCES : 0;
+}
+
+static const char *complaint(int rc)
+{
+    return rc == -EACCES ? "a key that is known to the world: make another one with `parleyctl init`"
+           : rc == -EEXIST
+               ? "two keys of one number"
+               : "something else than keys: 64 hexadecimal digits a line, in front of them a number "
+                 "and * if need be";
 }
 
 struct secrets *secrets_load(const char *file, bool loopback_only, char *err, size_t err_n)
 {
-    uint8_t key[KEY_SIZE] = {0};
-    struct secrets *s = NULL;
     int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {
         snprintf(err, err_n, "%s: %s; `parleyctl init` makes one", file, strerrordesc_np(errno));
         return NULL;
     }
-    if (check_file(fd, err, err_n, file))
-        goto out;
-    if (read_key(fd, key)) {
-        snprintf(err, err_n, "%s does not hold 64 hexadecimal digits", file);
-        goto out;
-    }
-    if (!loopback_only && known_to_the_world(key)) {
-        snprintf(err, err_n,
-                 "%s holds a key that is known to the world: make another one with `parleyctl init`", file);
-        goto out;
-    }
-    s = secrets_from_key(key, 0);
-    if (!s)
-        snprintf(err, err_n, "no memory for the keys");
-out:
-    sodium_memzero(key, sizeof key);
+    struct secrets *s = check_file(fd, err, err_n, file) ? NULL : secrets_alloc();
+    int rc = s ? read_ring(fd, s, loopback_only) : 0;
     close(fd);
+    if (rc) {
+        snprintf(err, err_n, "%s holds %s", file, complaint(rc));
+        secrets_free(s);
+        return NULL;
+    }
+    if (s)
+        sodium_mprotect_readonly(s);
     return s;
 }
 
@@ -171,10 +234,11 @@ int secret_seal(const struct secrets *s, struct id16 user, struct slice plain, u
         return -ENOSPC;
     uint8_t *p = out;
     *p++ = VERSION;
-    p = wire_put_be(p, s->key_id, 4);
+    const struct ring_key *k = &s->keys[s->sealing];
+    p = wire_put_be(p, k->id, 4);
     randombytes_buf(p, SEAL_NONCE);
     crypto_aead_xchacha20poly1305_ietf_encrypt(p + SEAL_NONCE, NULL, plain.p, plain.n, user.b, ID_SIZE, NULL,
-                                               p, s->seal);
+                                               p, k->seal);
     return (int)(plain.n + SECRET_SEAL_EXTRA);
 }
 
@@ -185,15 +249,26 @@ int secret_open(const struct secrets *s, struct id16 user, struct slice sealed, 
     const uint8_t *nonce = wire_take(&w, SEAL_NONCE).p;
     if (w.bad || version == 0 || w.end - w.p < (ptrdiff_t)SEAL_TAG)
         return -EBADMSG;
-    if (version != VERSION || key_id != s->key_id)
+    const struct ring_key *k = NULL;
+    for (size_t i = 0; i < s->n; i++)
+        if (s->keys[i].id == key_id)
+            k = &s->keys[i];
+    if (version != VERSION || !k)
         return -ENOTSUP;
     size_t n = (size_t)(w.end - w.p) - SEAL_TAG;
     if (n > cap || n > INT32_MAX)
         return -ENOSPC;
     if (crypto_aead_xchacha20poly1305_ietf_decrypt(out, NULL, NULL, w.p, n + SEAL_TAG, user.b, ID_SIZE, nonce,
-                                                   s->seal))
+                                                   k->seal))
         return -EBADMSG;
     return (int)n;
+}
+
+uint32_t secret_sealed_by(struct slice sealed)
+{
+    struct wire w = wire_of(sealed);
+    (void)wire_be(&w, 1);
+    return (uint32_t)wire_be(&w, 4);
 }
 
 /* ---- tokens ---- */
@@ -219,7 +294,7 @@ int token_sign(const struct secrets *s, const struct token *t, char *out, size_t
            mac_n = sodium_base64_encoded_len(sizeof mac, B64) - 1;
     if (cap < text_n + 1 + mac_n + 1)
         return -ENOSPC;
-    crypto_auth(mac, bin, n, s->sign);
+    crypto_auth(mac, bin, n, s->keys[s->sealing].sign);
     sodium_bin2base64(out, text_n + 1, bin, n, B64);
     out[text_n] = '.';
     sodium_bin2base64(out + text_n + 1, mac_n + 1, mac, sizeof mac, B64);
@@ -243,6 +318,14 @@ static bool parse_token(const uint8_t *bin, size_t n, struct token *t)
     return true;
 }
 
+static bool signed_by_one(const struct secrets *s, const uint8_t *mac, const uint8_t *bin, size_t n)
+{
+    bool yes = false;
+    for (size_t i = 0; i < s->n; i++)
+        yes |= crypto_auth_verify(mac, bin, n, s->keys[i].sign) == 0;
+    return yes;
+}
+
 int token_check(const struct secrets *s, const char *text, size_t n, int64_t now_s, struct token *out)
 {
     uint8_t bin[TOKEN_BIN], mac[crypto_auth_BYTES];
@@ -252,7 +335,7 @@ int token_check(const struct secrets *s, const char *text, size_t n, int64_t now
     if (!dot || sodium_base642bin(bin, sizeof bin, text, (size_t)(dot - text), NULL, &bin_n, NULL, B64) ||
         sodium_base642bin(mac, sizeof mac, dot + 1, (size_t)(end - dot - 1), NULL, &mac_n, NULL, B64))
         return -EACCES;
-    if (mac_n != sizeof mac || crypto_auth_verify(mac, bin, bin_n, s->sign) || !parse_token(bin, bin_n, &t))
+    if (mac_n != sizeof mac || !signed_by_one(s, mac, bin, bin_n) || !parse_token(bin, bin_n, &t))
         return -EACCES;
     *out = t;
     return now_s >= t.expires_s ? -ETIME : 0;

@@ -1,7 +1,9 @@
-/* secrets.h: what the deployment's master key does: seals password verifiers, signs tokens; and argon2id.
+/* secrets.h: what the deployment's master keys do: seal password verifiers and body keys, sign tokens; and argon2id.
  *
- * The key file holds 32 bytes in hex, is a regular file of the process's user (or root) and is closed to
- * group and others. Keys live in locked, guarded memory that is wiped. After secrets_load: any thread. */
+ * The key file is a ring: one key a line, 32 bytes in hex, in front of it its number if it shall have one of its own
+ * (else it is derived from the key) and a * if it is the one that seals and signs (else the last one is). All of them
+ * open and check. # begins a comment. It is a regular file of the process's user (or root) and is closed to group
+ * and others. Keys live in locked, guarded memory that is wiped. After secrets_load: any thread. */
 #ifndef PARLEY_IM_SECRETS_H
 #define PARLEY_IM_SECRETS_H
 
@@ -9,6 +11,7 @@
 #include "common/im/ids.h"
 
 #define SECRET_SEAL_EXTRA  45  /* version:1 master_key:4 nonce:24 … tag:16 */
+#define SECRET_KEYS        8   /* in a ring */
 #define PASSWORD_HASH_SIZE 128 /* an argon2id string with its NUL */
 #define TOKEN_TEXT_MAX     256 /* with its NUL */
 #define TOKEN_LIFE_S       (30 * 86400)
@@ -25,13 +28,16 @@ struct secrets *secrets_from_key(const uint8_t key[32], uint32_t key_id); /* tes
 void secrets_free(struct secrets *);
 /* A new key file, 0600; -EEXIST when there is one. */
 int secrets_create(const char *file);
-uint32_t secrets_key_id(const struct secrets *); /* VaultRecord.master_key */
+uint32_t secrets_key_id(const struct secrets *); /* of the one that seals: VaultRecord.master_key */
+bool secrets_has(const struct secrets *, uint32_t key_id);
 
 /* Sealed for one user; out needs n + SECRET_SEAL_EXTRA. Bytes written, or -ENOSPC. */
 int secret_seal(const struct secrets *, struct id16 user, struct slice plain, uint8_t *out, size_t cap);
 /* Bytes of plain text written; -EBADMSG: not sealed by this key for this user; -ENOTSUP: another format or
  * key; -ENOSPC. */
 int secret_open(const struct secrets *, struct id16 user, struct slice sealed, uint8_t *out, size_t cap);
+
+uint32_t secret_sealed_by(struct slice sealed); /* the key's number; 0: not a seal */
 
 struct token {
     struct id16 user;

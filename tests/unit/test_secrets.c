@@ -125,7 +125,53 @@ static void key_file(const char *content, mode_t mode, bool loopback, bool good)
     secrets_free(s);
 }
 
-#define HEX "8f5fcd1ee2a3a4b7c9d0e1f20314253647586970a1b2c3d4e5f60718293a4b5c"
+#define HEX  "8f5fcd1ee2a3a4b7c9d0e1f20314253647586970a1b2c3d4e5f60718293a4b5c"
+
+#define HEX2 "9f5fcd1ee2a3a4b7c9d0e1f20314253647586970a1b2c3d4e5f60718293a4b5c"
+
+static struct secrets *ring(const char *content)
+{
+    char path[] = "/tmp/masterXXXXXX", err[256];
+    int fd = mkstemp(path);
+    assert_int_equal(write(fd, content, strlen(content)), strlen(content));
+    close(fd);
+    struct secrets *s = secrets_load(path, false, err, sizeof err);
+    unlink(path);
+    assert_non_null(s);
+    return s;
+}
+
+/* Each key opens and checks; the last or the marked one seals and signs. */
+static void rings(void **state)
+{
+    (void)state;
+    struct secrets *old = ring("1 " HEX "\n"), *both = ring("1 " HEX "\n2 " HEX2 "\n"),
+                   *ahead = ring("* 1 " HEX "\n2 " HEX2 "\n");
+    struct id16 user = id_user("anna");
+    struct token t = {.user = user, .expires_s = 100, .login = "anna"}, out;
+    uint8_t sealed[64], plain[64];
+    char text[TOKEN_TEXT_MAX];
+    assert_int_equal(secrets_key_id(old), 1);
+    assert_int_equal(secrets_key_id(both), 2);
+    assert_int_equal(secrets_key_id(ahead), 1);
+    assert_true(secrets_has(both, 1) && secrets_has(ahead, 2) && !secrets_has(old, 2));
+    int n = secret_seal(old, user, (struct slice){"abc", 3}, sealed, sizeof sealed);
+    assert_int_equal(secret_sealed_by((struct slice){sealed, (size_t)n}), 1);
+    assert_int_equal(secret_open(both, user, (struct slice){sealed, (size_t)n}, plain, sizeof plain), 3);
+    n = secret_seal(both, user, (struct slice){"abc", 3}, sealed, sizeof sealed);
+    assert_int_equal(secret_sealed_by((struct slice){sealed, (size_t)n}), 2);
+    assert_int_equal(secret_open(ahead, user, (struct slice){sealed, (size_t)n}, plain, sizeof plain), 3);
+    assert_int_equal(secret_open(old, user, (struct slice){sealed, (size_t)n}, plain, sizeof plain),
+                     -ENOTSUP);
+    n = token_sign(old, &t, text, sizeof text);
+    assert_int_equal(token_check(both, text, (size_t)n, 1, &out), 0);
+    n = token_sign(both, &t, text, sizeof text);
+    assert_int_equal(token_check(ahead, text, (size_t)n, 1, &out), 0);
+    assert_int_equal(token_check(old, text, (size_t)n, 1, &out), -EACCES);
+    secrets_free(old);
+    secrets_free(both);
+    secrets_free(ahead);
+}
 
 static void key_files(void **state)
 {
@@ -141,6 +187,12 @@ static void key_files(void **state)
     key_file(SECRET_DEMO_KEY, 0600, true, true);
     key_file(SECRET_DEMO_KEY, 0600, false, false);
     key_file("0000000000000000000000000000000000000000000000000000000000000000", 0600, false, false);
+    key_file("# rings\n\n" HEX "\n* 7 " HEX2 "\n", 0600, false, true);
+    key_file(HEX "\n" HEX "\n", 0600, false, false); /* one number twice */
+    key_file("* " HEX "\n* " HEX2 "\n", 0600, false, false);
+    key_file("7x " HEX "\n", 0600, false, false);
+    key_file(HEX "\n" SECRET_DEMO_KEY "\n", 0600, false, false);
+    key_file("#\n", 0600, false, false);
     char err[256];
     assert_null(secrets_load("/nonexistent", true, err, sizeof err));
     assert_non_null(strstr(err, "parleyctl init"));
@@ -172,8 +224,8 @@ static void makes_a_key(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(seals),     cmocka_unit_test(tokens),      cmocka_unit_test(passwords),
-        cmocka_unit_test(key_files), cmocka_unit_test(makes_a_key),
+        cmocka_unit_test(rings),     cmocka_unit_test(seals),     cmocka_unit_test(tokens),
+        cmocka_unit_test(passwords), cmocka_unit_test(key_files), cmocka_unit_test(makes_a_key),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
