@@ -11,6 +11,13 @@
     "$11::text[], $12::bytea[], $13::int8[], $14::int8[], $15::bytea[], $16::int4[], $17::int8[], "        \
     "$18::int8[]"
 
+#define EVENT_NAMES "target, reply_to, users, logins, role, flags, until_ms"
+
+const char persister_copy_messages[] =
+    "COPY messages (conv_part, " MESSAGE_NAMES ", " EVENT_NAMES ") FROM STDIN (FORMAT binary)";
+const char persister_copy_cells[] = "COPY cells (part, key, row) FROM STDIN (FORMAT binary)";
+const char persister_copy_blocks[] = "COPY search_blocks (part, conv, block) FROM STDIN (FORMAT binary)";
+
 /* A store clears its own partition only: the two cores have one set of tables and partitions of the same number. */
 #define OF_CONV  " = $2 AND $1 = '" SCHEMA_STORE_CONV "'"
 #define OF_USERS " = $2 AND $1 = '" SCHEMA_STORE_USERS "'"
@@ -147,9 +154,8 @@ const struct store_pg_table persister_tables[PERSISTER_TABLES] = {
         .n_columns = EVENT_COLUMNS,
         .types = event_types,
         .split = split_event,
-        .append = "INSERT INTO messages (conv_part, " MESSAGE_NAMES
-                  ", target, reply_to, users, logins, role, flags, "
-                  "until_ms) SELECT $2, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, "
+        .append = "INSERT INTO messages (conv_part, " MESSAGE_NAMES ", " EVENT_NAMES
+                  ") SELECT $2, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, "
                   "c14, c15, "
                   "c16, c17, c18, "
                   "c19, c20::text[], c21, c22, c23 FROM unnest(" MESSAGE_ARRAYS

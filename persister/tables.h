@@ -7,4 +7,9 @@
 #define PERSISTER_TABLES 12
 extern const struct store_pg_table persister_tables[PERSISTER_TABLES];
 
+/* The same tables for whoever brings many new rows at once: COPY takes the partition, then the columns of split_event()
+ * (a plain message: of split_message(), the others NULL), of a cell (key, row), of split_block(). `logins` is text[] here. */
+#define EVENT_LOGINS 19 /* its place among the columns of split_event() */
+extern const char persister_copy_messages[], persister_copy_cells[], persister_copy_blocks[];
+
 #endif
