@@ -51,6 +51,11 @@ void ask_i64(struct ask *a, int64_t v)
     copied(a, &be, sizeof be);
 }
 
+void ask_null(struct ask *a)
+{
+    param(a, NULL, 0);
+}
+
 void ask_i32(struct ask *a, int32_t v)
 {
     uint32_t be = htobe32((uint32_t)v);

@@ -26,6 +26,7 @@ void ask_start(struct ask *, struct arena *);
 void ask_stmt(struct ask *, const struct db_stmt *);
 void ask_id(struct ask *, const struct id16 *);
 void ask_i64(struct ask *, int64_t);
+void ask_null(struct ask *);
 void ask_i32(struct ask *, int32_t);
 void ask_bool(struct ask *, bool);
 void ask_text(struct ask *, const char *);                 /* borrowed */

@@ -1,5 +1,6 @@
 /* history.c: HISTORY_REQ: a page of a conversation, before or after a number, around one, or from a moment on. */
 #include "query/history.h"
+#include "query/page.h"
 
 #include <string.h>
 
@@ -12,16 +13,23 @@
     "''::bytea) FROM memberships m WHERE m.conv = $2::bytea AND m.role > 0 AND m.user_id <> $1::bytea) END"
 
 /* $1 user, $2 conversation, $3 the largest group in which it is told who has read */
+#define WHERE                                                                                            \
+    "a.part, " SQL_POSITION("a.part") ", lower(a.visible), upper(a.visible), "                           \
+                                      "(SELECT x.seq FROM messages x WHERE x.conv = $2::bytea ORDER BY " \
+                                      "x.seq DESC LIMIT 1), c.type, a.peer, "                            \
+                                      "a.peer_login, a.login, " READERS ", a.visible"
 static const struct db_stmt where_stmt = {
     .name = "history_where",
-    .sql = "WITH " SQL_ACCESS " SELECT a.part, " SQL_POSITION(
-        "a.part") ", lower(a.visible), upper(a.visible), "
-                  "(SELECT x.seq FROM messages x WHERE x.conv = $2::bytea ORDER BY x.seq DESC LIMIT 1), "
-                  "c.type, a.peer, a.peer_login, a.login, " READERS
-                  " FROM access a LEFT JOIN conversations c ON c.conv = "
-                  "$2::bytea",
+    .sql =
+        "WITH " SQL_ACCESS " SELECT " WHERE " FROM access a LEFT JOIN conversations c ON c.conv = $2::bytea",
     .n_params = 3};
-enum { W_PART, W_OFFSET, W_FROM, W_TO, W_HEAD, W_TYPE, W_PEER, W_PEER_LOGIN, W_LOGIN, W_READERS };
+/* Of members only. */
+static const struct db_stmt member_stmt = {
+    .name = "history_member",
+    .sql = "SELECT " WHERE " FROM memberships a LEFT JOIN conversations c ON c.conv = $2::bytea WHERE "
+           "a.user_id = $1::bytea AND a.conv = $2::bytea AND NOT isempty(a.visible)",
+    .n_params = 3};
+enum { W_PART, W_OFFSET, W_FROM, W_TO, W_HEAD, W_TYPE, W_PEER, W_PEER_LOGIN, W_LOGIN, W_READERS, W_VISIBLE };
 
 /* The first number at or after a moment. $1 user, $2 conversation, $3 time */
 static const struct db_stmt moment_stmt = {.name = "history_moment",
@@ -52,18 +60,6 @@ static const struct db_stmt moment_stmt = {.name = "history_moment",
     SQL_VISIBLE " @> x.seq ORDER BY x.seq DESC LIMIT 1000) s ORDER BY s.sender, s.seq DESC) t "             \
     "LEFT JOIN accounts u ON u.user_id = t.sender WHERE t.text <> '' AND NOT $5::bool "                     \
     "ORDER BY p.seq, t.seq LIMIT 10000"
-/* The usual way: messages as they were, and what was done to any between the first and the last; see history_fold(). */
-#define FOLDED(cmp, order)                                                                                  \
-    "WITH " SQL_ACCESS ", " PAGE(cmp, order) ", rows AS MATERIALIZED (SELECT * FROM page UNION ALL "        \
-    "(SELECT x.* FROM messages x WHERE x.conv = $2::bytea AND x.target BETWEEN (SELECT min(seq) FROM page) "\
-    "AND (SELECT max(seq) FROM page) AND x.kind BETWEEN 2 AND 6 AND (x.kind = 3 OR " SQL_VISIBLE            \
-    " @> x.seq) ORDER BY x.target, x.kind, x.seq LIMIT " FOLD_SCAN_SQL ")), large AS MATERIALIZED (SELECT " \
-    "coalesce(sum(coalesce(octet_length(text), 0) + coalesce(octet_length(data), 0)), 0) >= "               \
-    HISTORY_BODIES_SQL " AS yes FROM rows) SELECT s.seq, s.sender, u.login, s.device, s.client_seq, "       \
-    "s.msg_id, s.time_ms, CASE WHEN (SELECT yes FROM large) THEN NULL ELSE s.text END, s.content_type, "    \
-    "CASE WHEN (SELECT yes FROM large) THEN NULL ELSE s.data END, s.kind, s.target, s.reply_to, s.users, "  \
-    "s.logins, s.role, s.flags, s.until_ms, (SELECT yes FROM large) FROM rows s "                           \
-    "LEFT JOIN accounts u ON u.user_id = s.sender"
 /* clang-format on */
 
 static const struct db_stmt before_stmt = {
@@ -73,10 +69,6 @@ static const struct db_stmt before_react_stmt = {
     .name = "history_before_react", .sql = REACTIONS("<", "DESC"), .n_params = 5};
 static const struct db_stmt after_react_stmt = {
     .name = "history_after_react", .sql = REACTIONS(">=", "ASC"), .n_params = 5};
-static const struct db_stmt before_fold_stmt = {
-    .name = "history_before_fold", .sql = FOLDED("<", "DESC"), .n_params = 5};
-static const struct db_stmt after_fold_stmt = {
-    .name = "history_after_fold", .sql = FOLDED(">=", "ASC"), .n_params = 5};
 
 /* How many of either side; the number asked around is on the later one. */
 struct sides {
@@ -111,8 +103,29 @@ static void ask_side(struct question *q, struct ask *a, const struct db_stmt *st
 /* What happened, and what is too much for folding, is looked up message by message. */
 static bool probing(const struct question *q)
 {
+    return ((const Im__HistoryReq *)q->req)->events || q->probe;
+}
+
+static void ask_where(struct question *q, struct ask *a)
+{
     const Im__HistoryReq *r = (const Im__HistoryReq *)q->req;
-    return r->events || q->round > (r->time_ms ? 1u : 0u);
+    ask_stmt(a, probing(q) ? &where_stmt : &member_stmt);
+    ask_id(a, &q->from.user);
+    ask_id(a, &q->conv);
+    ask_i32(a, r->events ? -1 : (int32_t)q->env->receipt_cap);
+}
+
+static void probe_sides(struct question *q, struct ask *a, const struct sides *s)
+{
+    bool reactions = !((const Im__HistoryReq *)q->req)->events;
+    if (s->before)
+        ask_side(q, a, &before_stmt, s->below, s->before);
+    if (s->before && reactions)
+        ask_side(q, a, &before_react_stmt, s->below, s->before);
+    if (s->after)
+        ask_side(q, a, &after_stmt, s->from, s->after);
+    if (s->after && reactions)
+        ask_side(q, a, &after_react_stmt, s->from, s->after);
 }
 
 static Im__Code ask_history(struct question *q, struct ask *a)
@@ -126,27 +139,19 @@ static Im__Code ask_history(struct question *q, struct ask *a)
         return IM__CODE__OK;
     }
     struct sides s = sides_of(q);
-    ask_stmt(a, &where_stmt);
-    ask_id(a, &q->from.user);
-    ask_id(a, &q->conv);
-    ask_i32(a, r->events ? -1 : (int32_t)q->env->receipt_cap);
-    bool probe = probing(q);
+    ask_where(q, a);
+    if (probing(q)) {
+        probe_sides(q, a, &s);
+        return IM__CODE__OK;
+    }
     if (s.before)
-        ask_side(q, a, probe ? &before_stmt : &before_fold_stmt, s.below, s.before);
-    if (s.before && probe && !r->events)
-        ask_side(q, a, &before_react_stmt, s.below, s.before);
+        page_ask(q, a, false, s.below, s.before);
     if (s.after)
-        ask_side(q, a, probe ? &after_stmt : &after_fold_stmt, s.from, s.after);
-    if (s.after && probe && !r->events)
-        ask_side(q, a, &after_react_stmt, s.from, s.after);
+        page_ask(q, a, true, s.from, s.after);
+    if (q->n_names)
+        page_ask_names(q, a);
     return IM__CODE__OK;
 }
-
-struct side {
-    Im__HistoryItem **items; /* ascending */
-    size_t n;
-    bool more;
-};
 
 /* Cuts to what fits, from the anchor outwards, and says where there is more: a number below (above) the last one shown
  * is visible. Rows that PostgreSQL left out for their size are seen by the page being short. */
@@ -171,28 +176,41 @@ static bool too_large(const PGresult *side, uint32_t wanted)
     return bytes >= HISTORY_BODIES;
 }
 
-/* Takes the results of one side, from res[0] on. False: ask again, probing. */
-static bool take_side(const struct question *q, const PGresult *const *res, uint32_t wanted, bool later,
-                      const struct row_conv *conv, struct side *s)
+static void take_probed(const struct question *q, const PGresult *const *res, uint32_t wanted, bool later,
+                        const struct row_conv *conv, struct side *s)
 {
-    const Im__HistoryReq *req = (const Im__HistoryReq *)q->req;
-    if (!probing(q)) {
-        if (!history_fold(res[0], conv, q->arena, &s->items, &s->n))
-            return false;
-        s->more = s->n > wanted;
-        if (s->more && !later)
-            s->items += s->n - wanted;
-        s->n = s->more ? wanted : s->n;
-        return true;
-    }
     s->more = too_large(res[0], wanted);
     s->n = (size_t)PQntuples(res[0]) > wanted ? wanted : (size_t)PQntuples(res[0]);
     s->items = query_alloc(q->arena, s->n * sizeof *s->items);
     for (size_t i = 0; i < s->n; i++)
         s->items[later ? i : s->n - 1 - i] = history_item(row_of(res[0], (int)i), 0, conv, q->arena);
-    if (!req->events)
+    if (!((const Im__HistoryReq *)q->req)->events)
         history_reactions(s->items, s->n, res[1], q->arena);
-    return true;
+}
+
+/* res: of the sides. False: ask again. */
+static bool take_sides(struct question *q, const PGresult *const *res, struct row w, const struct sides *s,
+                       const struct row_conv *conv, struct side *before, struct side *after)
+{
+    if (probing(q)) {
+        if (s->before)
+            take_probed(q, res, s->before, false, conv, before);
+        if (s->before)
+            res += ((const Im__HistoryReq *)q->req)->events ? 1 : 2;
+        if (s->after)
+            take_probed(q, res, s->after, true, conv, after);
+        return true;
+    }
+    const struct page p = {conv, seen_of(row_bytes(w, W_VISIBLE), q->arena), row_u64(w, W_HEAD)};
+    if ((s->before && !page_take(q, res, &p, false, s->below, s->before, before)) ||
+        (s->after && !page_take(q, res + (s->before ? 2 : 0), &p, true, s->from, s->after, after))) {
+        q->probe = true;
+        return false;
+    }
+    if (q->n_names)
+        page_learn(q, res[(s->before ? 2 : 0) + (s->after ? 2 : 0)]);
+    bool asked = q->n_names > 0, named = page_name(q, conv, before, after);
+    return named || asked; /* of whom nothing is known yet: without a name */
 }
 
 static Im__HistoryItem **joined(struct arena *arena, const struct side *before, const struct side *after)
@@ -212,8 +230,12 @@ static Im__Code take_history(struct question *q, const PGresult *const *res, Pro
         q->anchor = PQntuples(res[0]) ? row_u64(row_of(res[0], 0), 0) : 1;
         return IM__CODE__OK;
     }
-    if (PQntuples(res[0]) == 0)
-        return IM__CODE__NOT_A_MEMBER;
+    if (PQntuples(res[0]) == 0) {
+        if (probing(q))
+            return IM__CODE__NOT_A_MEMBER;
+        q->probe = true; /* perhaps everybody's conversation */
+        return IM__CODE__OK;
+    }
     struct row w = row_of(res[0], 0);
     struct row_conv *conv = query_alloc(q->arena, sizeof *conv);
     *conv = (struct row_conv){q->conv,
@@ -226,9 +248,7 @@ static Im__Code take_history(struct question *q, const PGresult *const *res, Pro
     im__history_rsp__init(rsp);
     struct sides s = sides_of(q);
     struct side before = {0}, after = {0};
-    size_t of_side = probing(q) && !req->events ? 2 : 1;
-    if ((s.before && !take_side(q, res + 1, s.before, false, conv, &before)) ||
-        (s.after && !take_side(q, res + 1 + (s.before ? of_side : 0), s.after, true, conv, &after)))
+    if (!take_sides(q, res + 1, w, &s, conv, &before, &after))
         return IM__CODE__OK;
     size_t n = before.n + after.n;
     Im__HistoryItem **items = joined(q->arena, &before, &after);

@@ -42,15 +42,25 @@ void history_reactions(Im__HistoryItem **items, size_t n, const PGresult *, stru
 #define READER_BYTES (ID_SIZE + 8)
 void history_read_by(Im__HistoryItem **items, size_t n, ProtobufCBinaryData readers);
 
-/* A page of messages and, among its rows in any order, what was done to them: one scan of an index instead of probes
- * for each message. Columns: EVENT_COLUMNS of messages as they were sent and of edits, recalls, reactions and pins, of
- * which the reader sees each (or it is a recall); then whether the bodies are too large together, and withheld.
- * Ascending items as they are now. False: too large, or more than FOLD_MOST were done; then it is to be probed. */
+/* Which numbers of a conversation a reader may see: an int8multirange in binary form. Not one range when torn. */
+struct seen {
+    size_t n;
+    struct seen_range {
+        uint64_t from, to; /* from <= seq < to */
+    } * range;
+};
+struct seen seen_of(ProtobufCBinaryData multirange, struct arena *);
+bool seen_has(const struct seen *, uint64_t seq);
+
+/* A page of messages as they were sent, and what was done to them: one scan of an index instead of probes for each
+ * message. Both with EVENT_COLUMNS (no logins) and whether the row's body is too large, and withheld. What the reader may
+ * not see is left out here; a recall counts for all. Ascending items as they are now. False: too large, or more than
+ * FOLD_MOST were done; then it is to be probed. */
 #define FOLD_MOST     1000
 #define FOLD_SCAN_SQL "1001"
 enum { FOLD_TOO_LARGE = EV_COLUMNS, FOLD_COLUMNS };
-bool history_fold(const PGresult *, const struct row_conv *, struct arena *, Im__HistoryItem ***items,
-                  size_t *n);
+bool history_fold(const PGresult *page, const PGresult *marks, const struct seen *, const struct row_conv *,
+                  struct arena *, Im__HistoryItem ***items, size_t *n);
 
 /* How many of `n` items fit into `room` bytes, counted from the first (step 1) or from the last (-1); at least one. */
 size_t history_fit(Im__HistoryItem **items, size_t n, int step, size_t room);

@@ -66,11 +66,6 @@ struct mark {
     ProtobufCBinaryData by; /* reactions: whose */
 };
 
-static bool is_mark(int64_t kind)
-{
-    return kind >= IM__CONV_KIND__CONV_EDIT && kind <= IM__CONV_KIND__CONV_UNPIN;
-}
-
 static int by_number(const void *a, const void *b)
 {
     uint64_t x = (*(Im__HistoryItem *const *)a)->event->seq, y = (*(Im__HistoryItem *const *)b)->event->seq;
@@ -160,29 +155,97 @@ static void fold(Im__HistoryItem **items, size_t n, struct mark *marks, size_t n
               row_text(marks[k].row, EV_LOGIN), row_text(marks[k].row, EV_TEXT), arena);
 }
 
-bool history_fold(const PGresult *res, const struct row_conv *conv, struct arena *arena,
-                  Im__HistoryItem ***out, size_t *n_out)
+static uint64_t be64_at(const uint8_t *p)
 {
-    size_t rows = (size_t)PQntuples(res), n = 0, n_marks = 0;
-    Im__HistoryItem **items = query_alloc(arena, rows * sizeof *items);
-    struct mark *marks = query_alloc(arena, rows * sizeof *marks);
-    for (size_t at = 0; at < rows; at++) {
-        struct row r = row_of(res, (int)at);
-        int64_t kind = row_i64(r, EV_KIND);
-        if (row_bool(r, FOLD_TOO_LARGE) || n_marks > FOLD_MOST)
-            return false;
-        if (is_mark(kind)) {
-            struct mark m = {r, row_u64(r, EV_TARGET), row_u64(r, EV_SEQ), kind, {0, NULL}};
-            if (kind == IM__CONV_KIND__CONV_REACT)
-                m.by = row_bytes(r, EV_SENDER);
-            marks[n_marks++] = m;
-        } else {
-            items[n] = query_alloc(arena, sizeof **items);
-            im__history_item__init(items[n]);
-            items[n++]->event = row_event(r, 0, conv, arena);
-        }
+    uint64_t v;
+    memcpy(&v, p, sizeof v);
+    return be64toh(v);
+}
+
+static uint32_t be32_at(const uint8_t *p)
+{
+    uint32_t v;
+    memcpy(&v, p, sizeof v);
+    return be32toh(v);
+}
+
+/* As multirange_send() and range_send() have it: a count, and for each a length, flags, and the bounds there are. A
+ * stored range of integers begins inclusive and ends exclusive. */
+struct seen seen_of(ProtobufCBinaryData b, struct arena *arena)
+{
+    enum { NO_FROM = 0x08, NO_TO = 0x10, ONE = 5 };
+    struct seen s = {0};
+    size_t count = b.len >= 4 ? be32_at(b.data) : 0, at = 4;
+    if (count > b.len / ONE)
+        return s;
+    s.range = query_alloc(arena, count * sizeof *s.range);
+    for (size_t i = 0; i < count; i++) {
+        if (b.len - at < ONE)
+            return (struct seen){0};
+        size_t n = be32_at(b.data + at), need = 1;
+        const uint8_t *p = b.data + at + 4;
+        need += *p & NO_FROM ? 0 : 12;
+        need += *p & NO_TO ? 0 : 12;
+        if (n != need || n > b.len - at - 4)
+            return (struct seen){0};
+        struct seen_range *r = &s.range[s.n++];
+        r->from = *p & NO_FROM ? 0 : be64_at(p + 5);
+        r->to = *p & NO_TO ? UINT64_MAX : be64_at(p + n - 8);
+        at += 4 + n;
     }
-    if (n_marks > FOLD_MOST)
+    return s;
+}
+
+bool seen_has(const struct seen *s, uint64_t seq)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (seq >= s->range[i].from && seq < s->range[i].to)
+            return true;
+    return false;
+}
+
+/* False: a body is missing. */
+static bool take_messages(const PGresult *page, const struct seen *seen, const struct row_conv *conv,
+                          struct arena *arena, Im__HistoryItem **items, size_t *n)
+{
+    for (int at = 0; at < PQntuples(page); at++) {
+        struct row r = row_of(page, at);
+        if (!seen_has(seen, row_u64(r, EV_SEQ)))
+            continue;
+        if (row_bool(r, FOLD_TOO_LARGE))
+            return false;
+        items[*n] = query_alloc(arena, sizeof **items);
+        im__history_item__init(items[*n]);
+        items[(*n)++]->event = row_event(r, 0, conv, arena);
+    }
+    return true;
+}
+
+static bool take_marks(const PGresult *res, const struct seen *seen, struct mark *marks, size_t *n)
+{
+    for (int at = 0; at < PQntuples(res); at++) {
+        struct row r = row_of(res, at);
+        struct mark m = {r, row_u64(r, EV_TARGET), row_u64(r, EV_SEQ), row_i64(r, EV_KIND), {0, NULL}};
+        if (m.kind != IM__CONV_KIND__CONV_RECALL && !seen_has(seen, m.seq))
+            continue;
+        if (row_bool(r, FOLD_TOO_LARGE))
+            return false;
+        if (m.kind == IM__CONV_KIND__CONV_REACT)
+            m.by = row_bytes(r, EV_SENDER);
+        marks[(*n)++] = m;
+    }
+    return true;
+}
+
+bool history_fold(const PGresult *page, const PGresult *done, const struct seen *seen,
+                  const struct row_conv *conv, struct arena *arena, Im__HistoryItem ***out, size_t *n_out)
+{
+    size_t n = 0, n_marks = 0;
+    if (PQntuples(done) > FOLD_MOST)
+        return false;
+    Im__HistoryItem **items = query_alloc(arena, (size_t)PQntuples(page) * sizeof *items);
+    struct mark *marks = query_alloc(arena, (size_t)PQntuples(done) * sizeof *marks);
+    if (!take_messages(page, seen, conv, arena, items, &n) || !take_marks(done, seen, marks, &n_marks))
         return false;
     if (n > 1)
         qsort(items, n, sizeof *items, by_number);

@@ -10,10 +10,13 @@
 #include "common/im/follow.h"
 #include "query/intake.h"
 #include "query/judge.h"
+#include "query/names.h"
 #include "query/subs.h"
 
 #include <errno.h>
 #include <stdlib.h>
+
+#define NAMES_MAX 50000
 
 struct settings {
     struct deploy_settings deploy;
@@ -38,6 +41,7 @@ struct process {
     struct question_env env;
     struct subs *subs;
     struct judge *judge;
+    struct names *names;
     struct work *work;
     struct intake *intake;
     struct timer tick;
@@ -55,6 +59,16 @@ static bool online(void *ctx, struct id16 user)
 static bool device_online(void *ctx, struct id16 user, uint32_t device)
 {
     return presence_device(((struct process *)ctx)->views.presence, user, device);
+}
+
+static const char *login_of(void *ctx, struct id16 user)
+{
+    return names_get(((struct process *)ctx)->names, user);
+}
+
+static void learn(void *ctx, struct id16 user, const char *login)
+{
+    names_put(((struct process *)ctx)->names, user, login);
 }
 
 static bool alive(void *ctx, const struct session *s)
@@ -205,12 +219,15 @@ static int init(struct daemon_run *run)
                                    .ctx = p,
                                    .online = online,
                                    .device_online = device_online,
+                                   .login = login_of,
+                                   .learn = learn,
                                    .subscribe = subscribe};
     const struct subs_env env = {p, online, alive, tell_judged};
     const struct judge_conf judge = {p, read_for_judge, tell};
     p->judge = judge_new(&judge);
+    p->names = names_new(NAMES_MAX);
     p->subs = subs_new(&env, (uint32_t)s->subscriptions);
-    int rc = p->subs && p->judge ? deploy_init(&p->deploy, &s->deploy, "query") : -ENOMEM;
+    int rc = p->subs && p->judge && p->names ? deploy_init(&p->deploy, &s->deploy, "query") : -ENOMEM;
     if (rc)
         return rc;
     ready_wait(run->ready, "kafka", "not begun yet"); /* no moment without a word */
@@ -244,6 +261,7 @@ static void fini(struct daemon_run *run)
     follow_release(&p->views);
     subs_free(p->subs);
     judge_free(p->judge);
+    names_free(p->names);
     deploy_release(&p->deploy);
     free(p);
 }

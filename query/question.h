@@ -19,6 +19,9 @@ struct question_env {     /* of the process; constant while a question lives */
     void *ctx;            /* of the functions */
     bool (*online)(void *ctx, struct id16 user);
     bool (*device_online)(void *ctx, struct id16 user, uint32_t device);
+    /* The login of a user, when it is known without asking; what was learnt is for later questions. */
+    const char *(*login)(void *ctx, struct id16 user);
+    void (*learn)(void *ctx, struct id16 user, const char *login);
     /* This connection wants to hear of these users, of whom `online` was just said; n 0: of nobody (any more).
      * False: there is no room. */
     bool (*subscribe)(void *ctx, const struct session *, const struct id16 *users, const bool *online,
@@ -35,7 +38,11 @@ struct question {
     struct id16 conv;     /* `conversation` or `with` of the request; zero: not given */
     const Im__Wait *wait; /* NULL: not to be waited for */
     uint32_t round;       /* of asking, from 0 */
-    uint64_t anchor;      /* a verb's own, from round to round */
+    /* a verb's own, from round to round */
+    uint64_t anchor;
+    bool probe;
+    const struct id16 *names; /* whose logins are wanted */
+    size_t n_names;
 };
 
 struct verb {

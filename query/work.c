@@ -1,5 +1,6 @@
 #include "query/work.h"
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/metrics.h"
 #include "common/im/codes.h"
@@ -17,8 +18,8 @@
 #define POLL_MOST_MS   100
 #define SLOW_QUEUE_MAX 32 /* searches that wait for their connection; further ones are told at once */
 
-METRIC_HISTOGRAM(took, "parley_query_seconds", "From taking up a question to its answer being sent.", 1e-6,
-                 "question");
+METRIC_HISTOGRAM(took, "parley_query_seconds", "From taking up a question to handing its answer to Kafka.",
+                 1e-6, "question");
 METRIC_COUNTER(refused, "parley_query_refused_total", "Answers that were a code only.", "code");
 METRIC_GAUGE(in_work, "parley_query_in_work", "Questions being answered.");
 
@@ -62,7 +63,6 @@ static void finish(struct job *j)
     w->n_waiting -= j->waits;
     j->waits = false;
     const struct work_token token = j->token;
-    metric_observe(metric_with(&took, frame_name(j->q.verb->type)), loop_now_us(w->loop) - j->since_us);
     loop_timer_stop(w->loop, &j->poll);
     answer_release(&j->answer);
     arena_reset(j->arena);
@@ -83,6 +83,8 @@ static void send_off(struct job *j)
 {
     struct work *w = j->w;
     int rc = answer_send(w->answers, &j->answer);
+    if (!rc)
+        metric_observe(metric_with(&took, frame_name(j->q.verb->type)), clock_mono_us() - j->since_us);
     if (rc == -EAGAIN) {
         j->queue = FOR_KAFKA;
         DL_APPEND(w->queue[FOR_KAFKA], j);
@@ -305,7 +307,7 @@ int work_take(struct work *w, const struct session *from, const Im__QueryRecord 
     j->w = w;
     j->token = *token;
     j->answer = (struct answer){.done = on_sent};
-    j->since_us = loop_now_us(w->loop);
+    j->since_us = clock_mono_us();
     j->queued_ms = loop_now_ms(w->loop);
     j->wait_until_ms = j->q.wait ? j->queued_ms + WORK_WAIT_MS : 0;
     j->poll_ms = POLL_FIRST_MS;

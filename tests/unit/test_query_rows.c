@@ -122,32 +122,38 @@ static void mark(PGresult *r, int row, uint64_t seq, uint64_t target, int64_t ki
     number(r, row, EV_TARGET, target);
 }
 
+static const uint8_t from_ten[] = {0, 0, 0, 1, 0, 0, 0, 13, 0x12, 0, 0,
+                                   0, 8, 0, 0, 0, 0, 0, 0,  0,    10}; /* [10,) */
+
 static void what_was_done_is_folded(void **state)
 {
     (void)state;
     struct arena *arena = arena_new(0);
-    PGresult *r = table(NOW_COLUMNS);
+    PGresult *r = table(NOW_COLUMNS), *done = table(NOW_COLUMNS);
+    struct seen seen = seen_of((ProtobufCBinaryData){sizeof from_ten, (uint8_t *)(uintptr_t)from_ten}, arena);
     Im__HistoryItem **items;
     size_t n;
     event(r, 0, 12, &ann, "three", 5);
     event(r, 1, 11, &bob, "two", 3);
     event(r, 2, 10, &ann, "one", 3);
-    mark(r, 3, 22, 10, 2, &ann, "newest");
-    mark(r, 4, 21, 10, 2, &ann, "newer");
-    mark(r, 5, 23, 11, 2, &bob, "gone");
-    mark(r, 6, 24, 11, 3, &bob, "");
-    mark(r, 7, 25, 11, 4, &ann, "+1"); /* to what was recalled */
-    mark(r, 8, 30, 10, 4, &ann, "+1");
-    mark(r, 9, 31, 10, 4, &bob, "no");
-    mark(r, 10, 32, 10, 4, &ann, "ha"); /* the other one's, then hers that replaced an older one */
-    mark(r, 11, 33, 12, 4, &ann, "x");
-    mark(r, 12, 34, 12, 4, &ann, ""); /* taken back */
-    mark(r, 13, 40, 12, 6, &ann, "");
-    mark(r, 14, 41, 12, 5, &ann, "");
-    mark(r, 15, 43, 10, 6, &ann, "");
-    mark(r, 16, 42, 10, 5, &ann, "");
-    mark(r, 17, 50, 13, 2, &ann, "of no message here");
-    assert_true(history_fold(r, &conv, arena, &items, &n));
+    event(r, 3, 9, &ann, "before her time", 15);
+    mark(done, 0, 22, 10, 2, &ann, "newest");
+    mark(done, 1, 21, 10, 2, &ann, "newer");
+    mark(done, 2, 23, 11, 2, &bob, "gone");
+    mark(done, 3, 24, 11, 3, &bob, "");
+    mark(done, 4, 25, 11, 4, &ann, "+1"); /* to what was recalled */
+    mark(done, 5, 30, 10, 4, &ann, "+1");
+    mark(done, 6, 31, 10, 4, &bob, "no");
+    mark(done, 7, 32, 10, 4, &ann, "ha"); /* the other one's, then hers that replaced an older one */
+    mark(done, 8, 33, 12, 4, &ann, "x");
+    mark(done, 9, 34, 12, 4, &ann, ""); /* taken back */
+    mark(done, 10, 40, 12, 6, &ann, "");
+    mark(done, 11, 41, 12, 5, &ann, "");
+    mark(done, 12, 43, 10, 6, &ann, "");
+    mark(done, 13, 42, 10, 5, &ann, "");
+    mark(done, 14, 50, 13, 2, &ann, "of no message here");
+    mark(done, 15, 8, 12, 2, &ann, "unseen"); /* cannot be; left out all the same */
+    assert_true(history_fold(r, done, &seen, &conv, arena, &items, &n));
     assert_int_equal(n, 3);
     assert_int_equal(items[0]->event->seq, 10);
     assert_string_equal(items[0]->event->text, "newest");
@@ -163,6 +169,7 @@ static void what_was_done_is_folded(void **state)
     assert_true(items[2]->pinned && !items[2]->edited);
     assert_int_equal(items[2]->n_reactions, 0);
     PQclear(r);
+    PQclear(done);
     arena_free(arena);
 }
 
@@ -170,31 +177,55 @@ static void too_much_is_not_folded(void **state)
 {
     (void)state;
     struct arena *arena = arena_new(0);
-    PGresult *r = table(NOW_COLUMNS), *large = table(NOW_COLUMNS), *nothing = table(NOW_COLUMNS);
+    PGresult *r = table(NOW_COLUMNS), *done = table(NOW_COLUMNS), *large = table(NOW_COLUMNS),
+             *nothing = table(NOW_COLUMNS);
+    struct seen_range all = {1, UINT64_MAX};
+    const struct seen seen = {1, &all};
     Im__HistoryItem **items;
     size_t n;
     event(r, 0, 1, &ann, "x", 1);
-    for (int i = 1; i <= FOLD_MOST; i++)
-        mark(r, i, (uint64_t)i + 1, 1, 4, &ann, "+1");
-    assert_true(history_fold(r, &conv, arena, &items, &n));
+    for (int i = 0; i < FOLD_MOST; i++)
+        mark(done, i, (uint64_t)i + 2, 1, 4, &ann, "+1");
+    assert_true(history_fold(r, done, &seen, &conv, arena, &items, &n));
     assert_int_equal(items[0]->n_reactions, 1);
-    mark(r, FOLD_MOST + 1, FOLD_MOST + 2, 1, 4, &ann, "+1");
-    assert_false(history_fold(r, &conv, arena, &items, &n));
+    mark(done, FOLD_MOST, FOLD_MOST + 2, 1, 4, &ann, "+1");
+    assert_false(history_fold(r, done, &seen, &conv, arena, &items, &n));
     event(large, 0, 1, &ann, "", 0);
     put(large, 0, FOLD_TOO_LARGE, "\1", 1);
-    assert_false(history_fold(large, &conv, arena, &items, &n));
-    assert_true(history_fold(nothing, &conv, arena, &items, &n));
+    assert_false(history_fold(large, nothing, &seen, &conv, arena, &items, &n));
+    assert_true(history_fold(nothing, nothing, &seen, &conv, arena, &items, &n));
     assert_int_equal(n, 0);
     PQclear(r);
+    PQclear(done);
     PQclear(large);
     PQclear(nothing);
     arena_free(arena);
 }
 
-static size_t asked(struct question *q, Im__HistoryReq *r, uint32_t round)
+static void a_readers_ranges_are_read(void **state)
+{
+    (void)state;
+    struct arena *arena = arena_new(0);
+    static const uint8_t two[] = {0, 0, 0,  2,    0, 0, 0, 25, 0x02, 0, 0, 0, 8, 0, 0, 0, 0,
+                                  0, 0, 0,  3,    0, 0, 0, 8,  0,    0, 0, 0, 0, 0, 0, 5, 0,
+                                  0, 0, 13, 0x12, 0, 0, 0, 8,  0,    0, 0, 0, 0, 0, 0, 9}; /* {[3,5),[9,)} */
+    struct seen s = seen_of((ProtobufCBinaryData){sizeof two, (uint8_t *)(uintptr_t)two}, arena);
+    const uint64_t yes[] = {3, 4, 9, 1000}, no[] = {2, 5, 8};
+    assert_int_equal(s.n, 2);
+    for (size_t i = 0; i < ARRAY_LEN(yes); i++)
+        assert_true(seen_has(&s, yes[i]));
+    for (size_t i = 0; i < ARRAY_LEN(no); i++)
+        assert_false(seen_has(&s, no[i]));
+    for (size_t cut = 0; cut < sizeof two; cut++)
+        assert_int_equal(seen_of((ProtobufCBinaryData){cut, (uint8_t *)(uintptr_t)two}, arena).n, 0);
+    arena_free(arena);
+}
+
+static size_t asked(struct question *q, Im__HistoryReq *r, uint32_t round, bool probe)
 {
     struct ask a;
     q->round = round;
+    q->probe = probe;
     q->req = &r->base;
     ask_start(&a, q->arena);
     assert_int_equal(verb_history.ask(q, &a), IM__CODE__OK);
@@ -208,32 +239,141 @@ static void only_what_is_wanted_is_asked(void **state)
     struct arena *arena = arena_new(0);
     struct question q = {.env = &env, .verb = &verb_history, .arena = arena};
     Im__HistoryReq r = IM__HISTORY_REQ__INIT;
-    assert_int_equal(asked(&q, &r, 0), 2); /* where, and one side */
-    assert_int_equal(asked(&q, &r, 1), 3); /* too much was done: message by message */
+    assert_int_equal(asked(&q, &r, 0, false), 3); /* where, messages, what was done */
+    assert_int_equal(asked(&q, &r, 1, true), 3);  /* too much was done: message by message */
     r.direction = IM__DIRECTION__AROUND;
-    assert_int_equal(asked(&q, &r, 0), 3);
-    assert_int_equal(asked(&q, &r, 1), 5);
+    assert_int_equal(asked(&q, &r, 0, false), 5);
+    assert_int_equal(asked(&q, &r, 1, true), 5);
     r.time_ms = 1;
-    assert_int_equal(asked(&q, &r, 0), 1); /* the number at that time */
-    assert_int_equal(asked(&q, &r, 1), 3);
-    assert_int_equal(asked(&q, &r, 2), 5);
+    assert_int_equal(asked(&q, &r, 0, false), 1); /* the number at that time */
+    assert_int_equal(asked(&q, &r, 1, false), 5);
+    assert_int_equal(asked(&q, &r, 2, true), 5);
     r.events = true;
-    assert_int_equal(asked(&q, &r, 1), 3);
-
-    PGresult *where = table(10), *large = table(NOW_COLUMNS);
-    const PGresult *res[] = {where, large};
-    ProtobufCMessage *rsp = NULL;
-    for (int i = 0; i < 10; i++)
-        put(where, 0, i, NULL, -1);
-    event(large, 0, 1, &ann, "", 0);
-    put(large, 0, FOLD_TOO_LARGE, "\1", 1);
-    r = (Im__HistoryReq)IM__HISTORY_REQ__INIT;
-    q.round = 0;
-    assert_int_equal(verb_history.take(&q, res, &rsp), IM__CODE__OK);
-    assert_null(rsp); /* ask again */
-    PQclear(where);
-    PQclear(large);
+    assert_int_equal(asked(&q, &r, 1, false), 3);
     arena_free(arena);
+}
+
+#define WHERE_COLUMNS 11
+
+/* A group's reader who sees from number 10 on, a page and its head. */
+struct asking {
+    struct arena *arena;
+    struct question q;
+    Im__HistoryReq r;
+    PGresult *where, *page, *done, *names;
+    ProtobufCMessage *rsp;
+};
+
+static const char *known_login(void *ctx, struct id16 user)
+{
+    return *(bool *)ctx && id_eq(user, bob) ? "bob" : NULL;
+}
+
+static void learn_login(void *ctx, struct id16 user, const char *login)
+{
+    assert_true(id_eq(user, bob));
+    assert_string_equal(login, "bob");
+    *(bool *)ctx = true;
+}
+
+static struct asking *ask_page(const struct question_env *env, uint32_t limit)
+{
+    struct asking *a = calloc(1, sizeof *a);
+    a->arena = arena_new(0);
+    a->q = (struct question){.env = env, .verb = &verb_history, .arena = a->arena, .from = {.user = ann}};
+    im__history_req__init(&a->r);
+    a->r.limit = limit;
+    a->q.req = &a->r.base;
+    a->where = table(WHERE_COLUMNS);
+    a->page = table(NOW_COLUMNS);
+    a->done = table(NOW_COLUMNS);
+    a->names = table(2);
+    for (int i = 0; i < WHERE_COLUMNS; i++)
+        put(a->where, 0, i, NULL, -1);
+    number(a->where, 0, 2, 10);
+    number(a->where, 0, 4, 100);
+    number(a->where, 0, 5, 2);
+    put(a->where, 0, 10, from_ten, sizeof from_ten);
+    return a;
+}
+
+static const Im__HistoryRsp *taken(struct asking *a)
+{
+    const PGresult *res[] = {a->where, a->page, a->done, a->names};
+    a->rsp = NULL;
+    assert_int_equal(verb_history.take(&a->q, res, &a->rsp), IM__CODE__OK);
+    return (const Im__HistoryRsp *)a->rsp;
+}
+
+static void asked_and_over(struct asking *a)
+{
+    PQclear(a->where);
+    PQclear(a->page);
+    PQclear(a->done);
+    PQclear(a->names);
+    arena_free(a->arena);
+    free(a);
+}
+
+static void a_page_knows_when_it_is_whole(void **state)
+{
+    (void)state;
+    bool known = true;
+    const struct question_env env = {
+        .receipt_cap = 200, .ctx = &known, .login = known_login, .learn = learn_login};
+    struct asking *a = ask_page(&env, 3);
+    for (int i = 0; i < 4; i++) /* 12 … 9: the last is before the reader's time, and so is all below */
+        event(a->page, i, (uint64_t)(12 - i), &bob, "x", 1);
+    a->r.seq = 13;
+    const Im__HistoryRsp *rsp = taken(a);
+    assert_non_null(rsp);
+    assert_int_equal(rsp->n_items, 3);
+    assert_false(rsp->more_before);
+    assert_string_equal(rsp->items[0]->event->sender_login, "bob");
+    asked_and_over(a);
+
+    a = ask_page(&env, 3); /* far below the newest: what was done to it was not looked for */
+    for (int i = 0; i < 3; i++)
+        event(a->page, i, (uint64_t)(20 - i), &bob, "x", 1);
+    assert_null(taken(a));
+    assert_true(a->q.probe);
+    asked_and_over(a);
+
+    a = ask_page(&env, 3); /* too large */
+    event(a->page, 0, 99, &bob, "", 0);
+    put(a->page, 0, FOLD_TOO_LARGE, "\1", 1);
+    assert_null(taken(a));
+    assert_true(a->q.probe);
+    asked_and_over(a);
+}
+
+static void who_is_not_known_is_asked_for_once(void **state)
+{
+    (void)state;
+    bool known = false;
+    const struct question_env env = {
+        .receipt_cap = 200, .ctx = &known, .login = known_login, .learn = learn_login};
+    struct asking *a = ask_page(&env, 3);
+    struct ask statements;
+    event(a->page, 0, 100, &bob, "x", 1);
+    event(a->page, 1, 99, &bob, "y", 1);
+    for (int i = 0; i < 2; i++)
+        put(a->page, i, EV_LOGIN, NULL, -1);
+    assert_null(taken(a));
+    assert_false(a->q.probe);
+    assert_int_equal(a->q.n_names, 1);
+    ask_start(&statements, a->arena);
+    assert_int_equal(verb_history.ask(&a->q, &statements), IM__CODE__OK);
+    assert_int_equal(statements.n, 4);
+    const Im__HistoryRsp *rsp = taken(a); /* nobody knows him yet: an answer all the same */
+    assert_non_null(rsp);
+    assert_string_equal(rsp->items[0]->event->sender_login, "");
+    put(a->names, 0, 0, bob.b, ID_SIZE);
+    put(a->names, 0, 1, "bob", 3);
+    rsp = taken(a);
+    assert_non_null(rsp);
+    assert_string_equal(rsp->items[0]->event->sender_login, "bob");
+    asked_and_over(a);
 }
 
 static void a_page_fits_its_frame(void **state)
@@ -306,7 +446,10 @@ int main(void)
         cmocka_unit_test(reactions_and_readers_find_their_message),
         cmocka_unit_test(what_was_done_is_folded),
         cmocka_unit_test(too_much_is_not_folded),
+        cmocka_unit_test(a_readers_ranges_are_read),
         cmocka_unit_test(only_what_is_wanted_is_asked),
+        cmocka_unit_test(a_page_knows_when_it_is_whole),
+        cmocka_unit_test(who_is_not_known_is_asked_for_once),
         cmocka_unit_test(a_page_fits_its_frame),
         cmocka_unit_test(the_mark_of_a_page_comes_back),
         cmocka_unit_test(every_question_has_a_verb_and_an_answer_with_a_code),
