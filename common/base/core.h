@@ -54,7 +54,8 @@ void want_add(struct want *, uint8_t table, struct slice key);
 
 enum core_rc {
     CORE_OK,
-    CORE_MORE,   /* from plan only: ask again once what is wanted so far is loaded (bounded: 4 rounds) */
+    CORE_MORE, /* from plan only: ask again once what is wanted so far is loaded (bounded: 4 rounds) */
+    CORE_LATER, /* from plan only: one of its views is behind; nothing of the batch is stepped, ask again in a while */
     CORE_POISON, /* undecodable: to im.dlq, and on */
     CORE_STOP,   /* halt the partition, loudly: going on would lose or falsify something */
 };

@@ -92,7 +92,7 @@ static int64_t plan(struct fold *f, const struct record *r, size_t n, uint8_t *s
             enum core_rc rc = f->ops->plan(f->core, &r[i], &f->batch.want);
             states[i] = rc == CORE_MORE ? MORE : rc == CORE_POISON ? POISON : PLANNED;
             more |= rc == CORE_MORE;
-            if (rc == CORE_STOP)
+            if (rc == CORE_STOP || rc == CORE_LATER)
                 n = i; /* the records before it are good */
         }
         int rc = load(f);

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LATER_MS 5
+
 _Noreturn void shell_no_memory(void)
 {
     log_error("out of memory in a batch: the log will be read again");
@@ -107,13 +109,23 @@ static void plan(struct batch *b);
 
 static void planned(struct batch *b)
 {
-    bool more = false;
-    for (uint32_t i = 0; i < b->n_recs; i++)
+    struct spart *p = b->part;
+    bool more = false, later = false;
+    for (uint32_t i = 0; i < b->n_recs; i++) {
         more |= b->recs[i].more;
-    if (more)
+        later |= b->recs[i].later;
+    }
+    if (later) {
+        b->round -= b->round > 1; /* that was none */
+        spart_wait(p, "a view does not know yet what the log speaks of");
+        loop_timer_start(p->env->loop, &p->load_retry, LATER_MS);
+    } else if (more) {
         plan(b);
-    else
+    } else {
+        if (b->waited)
+            spart_wait(p, NULL);
         step(b);
+    }
 }
 
 static void on_row(void *ctx, const struct store_key *k, struct slice row)
@@ -185,8 +197,11 @@ static void load(struct batch *b)
 void batch_load_again(struct timer *t)
 {
     struct spart *p = container_of(t, struct spart, load_retry);
-    if (p->loading && !p->failure)
-        load(p->loading);
+    struct batch *b = p->failure ? NULL : p->loading;
+    if (b && b->waited)
+        plan(b);
+    else if (b)
+        load(b);
 }
 
 static void plan(struct batch *b)
@@ -202,9 +217,11 @@ static void plan(struct batch *b)
             continue;
         enum core_rc rc = p->decl->ops->plan(p->core, &r->r, &b->want);
         bool endless = rc == CORE_MORE && b->round == SHELL_PLAN_ROUNDS;
-        if (r->input == SHELL_OFFERED && (rc == CORE_STOP || endless))
+        if (r->input == SHELL_OFFERED && (rc == CORE_STOP || rc == CORE_LATER || endless))
             rc = CORE_POISON; /* left out */
-        r->more = rc == CORE_MORE;
+        r->later = rc == CORE_LATER;
+        b->waited |= r->later;
+        r->more = rc == CORE_MORE || r->later;
         r->poison = rc == CORE_POISON;
         if (rc == CORE_STOP) { /* the records before it are good */
             b->stop = true;

@@ -59,6 +59,7 @@ struct brec {
     int64_t until_ms; /* likewise: of use no later than this */
     uint8_t input;    /* position in decl->inputs; SHELL_OFFERED: none */
     bool poison, more;
+    bool later; /* more, once a view of the core's has gone on */
 };
 struct bsend {
     struct ksend s;
@@ -80,6 +81,7 @@ struct batch {
     struct brec *recs; /* until stepped */
     uint32_t n_recs, round;
     uint32_t stepped; /* records of inputs it carries, for the lazy mark */
+    bool waited;      /* for a view */
     bool stop;        /* the core said CORE_STOP at the record after the last stepped one */
     struct bsend *sends, **sends_tail, *unsent;
     uint32_t in_flight;

@@ -37,7 +37,7 @@ struct store_part {
 };
 struct world {
     int64_t n_log, fed; /* fed: next offset handed to the partition; -1: not started */
-    bool paused, stop_record;
+    bool paused, stop_record, views_lag;
     struct send sends[4096];
     size_t n_sends;
     bool acked[LOG], sent_ever[LOG], full;
@@ -88,6 +88,8 @@ static enum core_rc core_plan(void *c, const struct record *r, struct want *want
     int key = key_of(r->offset);
     if (r->topic == OFFERED && r->offset % 5 < 2)
         return r->offset % 5 ? CORE_MORE : CORE_STOP;
+    if (w->views_lag && below(30) == 0)
+        return CORE_LATER;
     if (!k->have[key])
         want_add(want, 1, (struct slice){&key, sizeof key});
     return CORE_OK;
@@ -517,6 +519,30 @@ static void any_schedule_counts_each_record_once(void **state)
     assert_true(offers > 100);
 }
 
+static void a_view_that_is_behind_is_waited_for(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 6; seed++) {
+        struct shell_decl d;
+        struct spart_env env;
+        rng = (struct rng){seed};
+        struct spart *p = begin(&d, &env, 0, false);
+        w->views_lag = true;
+        bool waited = false;
+        while (w->mark.next[0] < (seed % 2 ? LOG : LOG / 2) || p->state != SPART_RUNNING || p->failure) {
+            turn(p);
+            waited |= p->waiting && strstr(p->why, "view");
+            assert_int_not_equal(p->state, SPART_HALTED);
+        }
+        check_rows();
+        assert_true(waited);
+        spart_drain(p);
+        while (p->state != SPART_CLOSED)
+            turn(p);
+        end(p);
+    }
+}
+
 static void a_drain_finishes_what_was_stepped(void **state)
 {
     (void)state;
@@ -722,6 +748,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_schedule_counts_each_record_once),
+        cmocka_unit_test(a_view_that_is_behind_is_waited_for),
         cmocka_unit_test(a_drain_finishes_what_was_stepped),
         cmocka_unit_test(what_is_offered_alone_costs_the_store_nothing_and_does_not_wait_for_ever),
         cmocka_unit_test(asking_again_for_rows_costs_no_memory),
