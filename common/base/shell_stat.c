@@ -51,16 +51,18 @@ void shell_count_put(const struct spart *p, int64_t us)
     metric_observe(metric_with(&put_time, p->decl->name), us);
 }
 
-/* Names given to ready.h live for ever; a process has a handful of shells. */
+#define NAMES 24 /* parley-webhooks has a shell for each endpoint */
+
+/* Names given to ready.h live for ever. */
 void shell_stat_init(struct shell *s)
 {
-    static char names[8][40];
+    static char names[NAMES][40];
     static size_t used;
     (void)steps;
     for (size_t i = 0; i < used; i++)
         if (!strcmp(names[i], s->decl.name))
             s->ready_name = names[i];
-    if (!s->ready_name && used < 8) {
+    if (!s->ready_name && used < NAMES) {
         snprintf(names[used], sizeof names[used], "%s", s->decl.name);
         s->ready_name = names[used++];
     }
