@@ -20,7 +20,7 @@
 
 struct settings {
     struct deploy_settings deploy;
-    int64_t connections, window, receipt_cap, subscriptions;
+    int64_t connections, window, receipt_cap, subscriptions, subscriptions_per_user;
 };
 
 static const struct conf_def query_defs[] = {
@@ -32,6 +32,8 @@ static const struct conf_def query_defs[] = {
     CONF_INT(
         "query.subscriptions", struct settings, subscriptions, "200000", 0, 10000000,
         "Pairs of a connection and a user whose coming and going it wants to hear of; about 100 bytes each."),
+    CONF_INT("query.subscriptions_per_user", struct settings, subscriptions_per_user, "2000", 500, 10000000,
+             "Of those, what one user has at most, over all its connections; past it: TOO_MANY_REQUESTS."),
 };
 
 struct process {
@@ -124,13 +126,13 @@ static void on_tick(struct timer *t)
     tick_soon(p);
 }
 
-static bool subscribe(void *ctx, const struct session *s, const struct id16 *users, const bool *states,
-                      size_t n)
+static int subscribe(void *ctx, const struct session *s, const struct id16 *users, const bool *states,
+                     size_t n)
 {
     struct process *p = ctx;
     int rc = subs_set(p->subs, s, users, states, n, loop_now_ms(p->run->loop));
     tick_soon(p);
-    return rc == 0;
+    return rc;
 }
 
 static void moved(void *ctx, const struct session *s, bool gone)
@@ -226,7 +228,7 @@ static int init(struct daemon_run *run)
     const struct judge_conf judge = {p, read_for_judge, tell};
     p->judge = judge_new(&judge);
     p->names = names_new(NAMES_MAX);
-    p->subs = subs_new(&env, (uint32_t)s->subscriptions);
+    p->subs = subs_new(&env, (uint32_t)s->subscriptions, (uint32_t)s->subscriptions_per_user);
     int rc = p->subs && p->judge && p->names ? deploy_init(&p->deploy, &s->deploy, "query") : -ENOMEM;
     if (rc)
         return rc;

@@ -1,6 +1,7 @@
 /* presence.c: PRESENCE_REQ: who is online now, and subscribing to it. */
 #include "query/people.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define MOST 500
@@ -97,8 +98,9 @@ static Im__Code take_presence(struct question *q, const PGresult *const *res, Pr
         n++;
     }
     add_unknown(q, req, rsp);
-    if (!q->env->subscribe(q->env->ctx, &q->from, ids, online, req->subscribe ? n : 0))
-        return IM__CODE__BUSY;
+    int rc = q->env->subscribe(q->env->ctx, &q->from, ids, online, req->subscribe ? n : 0);
+    if (rc)
+        return rc == -EDQUOT ? IM__CODE__TOO_MANY_REQUESTS : IM__CODE__BUSY;
     *out = &rsp->base;
     return IM__CODE__OK;
 }

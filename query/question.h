@@ -23,9 +23,9 @@ struct question_env {     /* of the process; constant while a question lives */
     const char *(*login)(void *ctx, struct id16 user);
     void (*learn)(void *ctx, struct id16 user, const char *login);
     /* This connection wants to hear of these users, of whom `online` was just said; n 0: of nobody (any more).
-     * False: there is no room. */
-    bool (*subscribe)(void *ctx, const struct session *, const struct id16 *users, const bool *online,
-                      size_t n);
+     * -ENOSPC: there is no room; -EDQUOT: none of the user's. */
+    int (*subscribe)(void *ctx, const struct session *, const struct id16 *users, const bool *online,
+                     size_t n);
 };
 
 struct question {

@@ -22,11 +22,18 @@ struct subject {
     UT_hash_handle hh;
 };
 
+struct holder { /* a user with subscriptions, over all connections */
+    struct id16 user;
+    uint32_t n_links, n_subscribers;
+    UT_hash_handle hh;
+};
+
 struct subscriber {
     uint8_t key[KEY_PRESENCE];
     struct session session;
     int64_t ends_ms;
     size_t n;
+    struct holder *holder;
     struct link *links;                       /* array */
     struct subscriber *next, *prev;           /* all, the oldest first */
     struct subscriber *next_news, *prev_news; /* with something to be told */
@@ -35,17 +42,19 @@ struct subscriber {
 
 struct subs {
     struct subs_env env;
-    uint32_t max_links, n_links;
+    uint32_t max_links, user_links, n_links;
+    struct holder *holders;
     struct subscriber *by_key, *oldest;
     struct subject *subjects, *touched;
 };
 
-struct subs *subs_new(const struct subs_env *env, uint32_t max_links)
+struct subs *subs_new(const struct subs_env *env, uint32_t max_links, uint32_t user_links)
 {
     struct subs *s = calloc(1, sizeof *s);
     if (s) {
         s->env = *env;
         s->max_links = max_links;
+        s->user_links = user_links;
     }
     return s;
 }
@@ -71,10 +80,35 @@ static void unlink_one(struct subs *s, struct link *l)
     free(j);
 }
 
+static struct holder *hold(struct subs *s, struct id16 user)
+{
+    struct holder *h;
+    HASH_FIND(hh, s->holders, &user, ID_SIZE, h);
+    if (!h) {
+        h = calloc(1, sizeof *h);
+        if (!h)
+            return NULL;
+        h->user = user;
+        HASH_ADD(hh, s->holders, user, ID_SIZE, h);
+    }
+    h->n_subscribers++;
+    return h;
+}
+
+static void release(struct subs *s, struct holder *h)
+{
+    if (!h || --h->n_subscribers)
+        return;
+    HASH_DEL(s->holders, h);
+    free(h);
+}
+
 static void forget(struct subs *s, struct subscriber *b)
 {
     for (size_t i = 0; i < b->n; i++)
         unlink_one(s, &b->links[i]);
+    b->holder->n_links -= (uint32_t)b->n;
+    release(s, b->holder);
     HASH_DEL(s->by_key, b);
     DL_DELETE(s->oldest, b);
     free(b->links);
@@ -137,14 +171,17 @@ int subs_set(struct subs *s, const struct session *session, const struct id16 *u
         return 0;
     if (n > s->max_links - s->n_links)
         return -ENOSPC;
-    struct subscriber *b = calloc(1, sizeof *b);
-    struct link *links = calloc(n, sizeof *links);
-    if (!b || !links) {
+    struct holder *h = hold(s, session->user);
+    bool too_many = h && (h->n_links > s->user_links || n > s->user_links - h->n_links);
+    struct subscriber *b = h && !too_many ? calloc(1, sizeof *b) : NULL;
+    struct link *links = b ? calloc(n, sizeof *links) : NULL;
+    if (!links) {
         free(b);
-        free(links);
-        return -ENOSPC;
+        release(s, h);
+        return too_many ? -EDQUOT : -ENOSPC;
     }
     b->session = *session;
+    b->holder = h;
     b->links = links;
     b->ends_ms = now_ms + SUBS_TTL_MS;
     key_presence(session, b->key);
@@ -158,6 +195,7 @@ int subs_set(struct subs *s, const struct session *session, const struct id16 *u
         *l = (struct link){.who = b, .whom = j, .online = online[i]};
         DL_APPEND(j->links, l);
         s->n_links++;
+        h->n_links++;
     }
     return 0;
 }

@@ -2,7 +2,8 @@
  *
  * Soft state: a subscription lasts SUBS_TTL_MS and ends with its connection; a process that starts has none. However
  * often a user comes and goes, each subscriber hears of it at most once in SUBS_QUIET_MS, and then of the last
- * state. Memory is bounded by `max_links` (one per subscriber and subject). One thread; times are monotonic. */
+ * state. Memory is bounded by `max_links` (one per subscriber and subject), and of those no user has more than
+ * `user_links` over all connections. One thread; times are monotonic. */
 #ifndef PARLEY_QUERY_SUBS_H
 #define PARLEY_QUERY_SUBS_H
 
@@ -22,11 +23,11 @@ struct subs_env {
     void (*tell)(void *ctx, const struct session *to, const struct id16 *users, const bool *online, size_t n);
 };
 
-struct subs *subs_new(const struct subs_env *, uint32_t max_links);
+struct subs *subs_new(const struct subs_env *, uint32_t max_links, uint32_t user_links);
 void subs_free(struct subs *);
 
 /* Replaces what this connection asked for before; `online` is what it was told just now. n 0: nothing any more.
- * -ENOSPC: full, and nothing is left of it. */
+ * -ENOSPC: full; -EDQUOT: more than the user's share; of either nothing is left. */
 int subs_set(struct subs *, const struct session *, const struct id16 *users, const bool *online, size_t n,
              int64_t now_ms);
 void subs_drop(struct subs *, const struct session *); /* the connection is over */

@@ -8,7 +8,8 @@
 
 #include <cmocka.h>
 
-#define USERS 8
+#define USERS    8
+#define PER_USER 12
 
 struct world {
     struct subs *subs;
@@ -49,7 +50,7 @@ static struct world *world(uint32_t max)
     struct world *w = calloc(1, sizeof *w);
     assert_non_null(w);
     const struct subs_env env = {w, online, alive, tell};
-    w->subs = subs_new(&env, max);
+    w->subs = subs_new(&env, max, PER_USER);
     assert_non_null(w->subs);
     return w;
 }
@@ -192,6 +193,35 @@ static void the_number_of_pairs_is_bounded(void **state)
     over(w);
 }
 
+/* Many connections of one user have no more than its share; the others' places are theirs. */
+static void of_one_user_too(void **state)
+{
+    (void)state;
+    struct world *w = world(1000);
+    struct id16 users[USERS];
+    struct session s[4];
+    for (unsigned i = 0; i < USERS; i++)
+        users[i] = user(i);
+    for (unsigned i = 0; i < 4; i++) {
+        s[i] = connection(0);
+        s[i].handle = i;
+        s[i].device = i + 1;
+    }
+    assert_int_equal(subs_set(w->subs, &s[0], users, w->online, 6, 0), 0);
+    assert_int_equal(subs_set(w->subs, &s[1], users, w->online, 6, 0), 0);
+    assert_int_equal(subs_set(w->subs, &s[2], users, w->online, 1, 0), -EDQUOT);
+    assert_int_equal(subs_set(w->subs, &s[1], users, w->online, 7, 0), -EDQUOT); /* nothing is left of it */
+    assert_int_equal(subs_links(w->subs), 6);
+    assert_int_equal(want(w, 1, USERS, 0), 0); /* somebody else */
+    assert_int_equal(subs_set(w->subs, &s[2], users, w->online, 6, 1), 0);
+    subs_drop(w->subs, &s[0]);
+    assert_int_equal(subs_set(w->subs, &s[3], users, w->online, 6, 1), 0);
+    subs_tick(w->subs, SUBS_TTL_MS); /* want's is over, and with that everything of that user */
+    assert_int_equal(subs_links(w->subs), 12);
+    assert_int_equal(want(w, 1, USERS, SUBS_TTL_MS), 0);
+    over(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -202,6 +232,7 @@ int main(void)
         cmocka_unit_test(it_ends_with_time_connection_and_a_new_request),
         cmocka_unit_test(whose_questions_go_elsewhere_is_forgotten),
         cmocka_unit_test(the_number_of_pairs_is_bounded),
+        cmocka_unit_test(of_one_user_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
