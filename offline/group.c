@@ -170,7 +170,8 @@ enum core_rc mark_missed(struct offline *o, struct user *u, const struct missed 
 enum core_rc mark_bounced(struct offline *o, struct user *u, struct queue *q, const struct missed *e,
                           struct fx *fx)
 {
-    if (!head_at(o, e) || u->marks.missing)
+    const struct head *h = head_at(o, e);
+    if (!h || u->marks.missing)
         return CORE_STOP;
     if (covered(o, u->id, q->device, e->conv, e->seq))
         return CORE_OK;
@@ -179,8 +180,8 @@ enum core_rc mark_bounced(struct offline *o, struct user *u, struct queue *q, co
         q->header_dirty |= !q->rest_in_history;
         q->rest_in_history = true;
         rows_touch_queue(o, q);
-    } else if (!m || (m->upto && m->upto < e->seq)) {
-        set_mark(o, u, e->conv, 0, 0);
+    } else if (!m || (m->upto ? m->upto < e->seq : e->seq == h->last)) {
+        set_mark(o, u, e->conv, e->seq, e->at); /* who left since sees no more; who did not is named again */
     }
     if (queue_live(o, q))
         news_push(o, e, &q->session, 1, fx);

@@ -2,7 +2,8 @@
  * says that there are some.
  *
  * A user who is away is marked once and not per event: such a mark has no end of its own but goes up to the last
- * event that anybody missed (head.h). One that has an end is of a user who left the group: nothing after it is theirs.
+ * event that anybody missed (head.h). One that has an end is of a user who left the group, or may have: nothing after it
+ * is known to be theirs. The next event that names the user takes the end away.
  * Ascending by conversation, so that the same marks are the same bytes. */
 #ifndef PARLEY_OFFLINE_MARKS_H
 #define PARLEY_OFFLINE_MARKS_H

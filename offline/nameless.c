@@ -1,5 +1,6 @@
 /* An edge took over a slot and found events for connections of an earlier epoch, or of sessions that ended too long ago:
- * whose they were is seen in the presence view. Their users miss the event, in whatever partition they are. */
+ * whose they were is seen in the presence view. Their users miss the event, in whatever partition they are. It may be
+ * that of their leaving, so what they miss ends with it; the next event names again who is still a member. */
 #include "common/base/log.h"
 #include "common/base/metrics.h"
 #include "common/im/presence.h"
@@ -68,7 +69,7 @@ enum core_rc off_nameless(struct offline *o, const struct offrec *r, struct fx *
             if (part_of(o, users[i].user) == part)
                 some[k++] = users[i];
         if (k)
-            push_offline_group(fx, part, codec_id(g->conversation), g->seq, some, k, false, r->trace);
+            push_offline_group(fx, part, codec_id(g->conversation), g->seq, some, k, true, r->trace);
     }
     return CORE_OK;
 }

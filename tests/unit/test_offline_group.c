@@ -410,6 +410,35 @@ static void who_leaves_connected_has_no_mark_for_ever(void **state)
     assert_int_equal(marks_of(w, "anna"), 0);
 }
 
+/* What a cut connection gives back, their leaving among it, says nothing of where the group has got to since. */
+static void who_left_learns_nothing_from_what_came_back(void **state)
+{
+    struct world *w = *state;
+    const struct absent bert = {"bert", {0}, 0};
+    uint32_t device = 1;
+    Im__OffServed served = IM__OFF_SERVED__INIT;
+    struct id16 user = uid("anna");
+    served.n_devices = 1;
+    served.devices = &device;
+    away(w, "anna", one_device, 1);
+    away(w, "bert", one_device, 1);
+    one(w, r_login(w, sess(1, 8), one_device, 1, false, false));
+    one(w, r_group_of(w, 1, 5, &user, 1, &served, 1, true));
+    one(w, r_pointed(w, sess(1, 8), 1, 4));
+    one(w, r_pointed(w, sess(1, 8), 1, 5));
+    for (uint64_t seq = 6; seq < 10; seq++)
+        one(w, r_group(w, 1, seq, &bert, 1));
+    login(w, 1, 9);
+    Im__PullOfflineRsp *p = page(w, sess(1, 9), 0);
+    assert_int_equal(p->n_news, 1);
+    news_is(p, 0, 1, 5);
+    one(w, r_end(w, sess(1, 9)));
+    one(w, r_missed(w, 1, 12)); /* a member again */
+    one(w, r_group(w, 1, 13, &bert, 1));
+    login(w, 1, 15);
+    news_is(page(w, sess(1, 15), 0), 0, 1, 13);
+}
+
 /* ---- devices ---- */
 
 static void a_new_device_begins_at_the_heads(void **state)
@@ -774,6 +803,7 @@ int main(void)
         T(a_bounce_before_the_first_login_is_not_lost),
         T(who_left_is_told_nothing_of_what_came_after),
         T(who_leaves_connected_has_no_mark_for_ever),
+        T(who_left_learns_nothing_from_what_came_back),
         T(a_new_device_begins_at_the_heads),
         T(a_dropped_device_holds_no_mark),
         T(very_many_news_take_several_pages),

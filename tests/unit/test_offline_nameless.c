@@ -75,7 +75,7 @@ static size_t users_of_next(struct world *w)
     assert_true(id_eq(codec_id(m->group->conversation), conv(7)));
     assert_int_equal(m->group->seq, 9);
     assert_int_equal(m->group->n_handles, 0);
-    assert_false(m->group->left);
+    assert_true(m->group->left); /* it may be the event of their leaving */
     for (size_t i = 0; i < m->group->users.len; i += ID_SIZE) {
         struct slice user = {m->group->users.data + i, ID_SIZE};
         assert_int_equal((topics_murmur2(user) & 0x7fffffff) % PARTS, s->part);
