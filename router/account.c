@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* 1: no admin, seen_ms, kept_login. Those are at the end. */
-#define ROW_VERSION 2
+/* 1: no admin, seen_ms, kept_login. 2: no erased, no keys. What is new is at the end. */
+#define ROW_VERSION 3
 
 enum { DEVICE_ON = 1, DEVICE_STALE = 2 };
 
@@ -30,6 +30,7 @@ void account_free(struct account *a)
 {
     if (!a)
         return;
+    account_clear_keys(a);
     free(a->verifier);
     free(a->devices);
     free(a);
@@ -37,7 +38,7 @@ void account_free(struct account *a)
 
 size_t account_bytes(const struct account *a)
 {
-    return sizeof *a + a->verifier_n + a->n_devices * sizeof *a->devices + 64;
+    return sizeof *a + a->verifier_n + a->n_keys * sizeof *a->keys + a->n_devices * sizeof *a->devices + 64;
 }
 
 void account_set_verifier(struct account *a, struct slice v)
@@ -47,6 +48,62 @@ void account_set_verifier(struct account *a, struct slice v)
     a->verifier_n = v.n;
     if (v.n)
         memcpy(a->verifier = must(malloc(v.n)), v.p, v.n);
+}
+
+void account_add_key(struct account *a, struct slice sealed, int64_t since)
+{
+    if (a->n_keys == CODEC_BODY_KEYS || sealed.n != BODY_KEY_SEALED)
+        return;
+    struct account_key *to = must(calloc(a->n_keys + 1, sizeof *to)); /* no copy of a key is left behind */
+    for (size_t i = 0; i < a->n_keys; i++)
+        to[i] = a->keys[i];
+    to[a->n_keys].since = since;
+    memcpy(to[a->n_keys].sealed, sealed.p, sealed.n);
+    size_t n = a->n_keys + 1;
+    account_clear_keys(a);
+    a->keys = to;
+    a->n_keys = n;
+}
+
+void account_clear_keys(struct account *a)
+{
+    if (a->keys)
+        secret_wipe(a->keys, a->n_keys * sizeof *a->keys);
+    free(a->keys);
+    a->keys = NULL;
+    a->n_keys = 0;
+}
+
+void account_vault(const struct account *a, Im__VaultRecord *v, Im__BodyKey *keys, Im__BodyKey **list)
+{
+    v->version = CODEC_VERSION;
+    v->user = codec_bytes(slice_id(&a->user));
+    v->verifier = codec_bytes(slice_of(a->verifier, a->verifier_n));
+    v->master_key = secret_sealed_by(slice_of(a->verifier, a->verifier_n));
+    v->erased = a->erased;
+    v->keys = list;
+    v->n_keys = a->n_keys;
+    for (size_t i = 0; i < a->n_keys; i++) {
+        im__body_key__init(&keys[i]);
+        keys[i].id = i + 1;
+        keys[i].sealed = codec_bytes(slice_of(a->keys[i].sealed, sizeof a->keys[i].sealed));
+        keys[i].since = a->keys[i].since;
+        list[i] = &keys[i];
+    }
+}
+
+void account_erase(struct account *a, int64_t offset)
+{
+    a->erased =
+        true; /* the same whatever was before: records that come again are refused, once this is known */
+    a->admin = false;
+    a->generation = a->kept_login = 0;
+    a->revoked_at = offset;
+    a->seen_ms = 0;
+    a->next_device = 1;
+    a->n_devices = 0;
+    account_set_verifier(a, (struct slice){NULL, 0});
+    account_clear_keys(a);
 }
 
 struct account_device *account_device(struct account *a, uint32_t number)
@@ -132,7 +189,7 @@ void account_pack(const struct account *a, struct bytes *out)
     bytes_u8(out, ROW_VERSION);
     bytes_u8(out, a->exists);
     put_str8(out, a->login);
-    put_str8(out, a->display_name);
+    put_str8(out, ""); /* was the name that is shown: nobody needs it here */
     bytes_be32(out, (uint32_t)a->registered_part);
     bytes_be64(out, (uint64_t)a->registered_at);
     bytes_be64(out, a->generation);
@@ -156,6 +213,22 @@ void account_pack(const struct account *a, struct bytes *out)
     bytes_u8(out, a->admin);
     bytes_be64(out, (uint64_t)a->seen_ms);
     bytes_be64(out, a->kept_login);
+    bytes_u8(out, a->erased);
+    bytes_u8(out, (uint8_t)a->n_keys);
+    for (size_t i = 0; i < a->n_keys; i++) {
+        bytes_be64(out, (uint64_t)a->keys[i].since);
+        bytes_put(out, a->keys[i].sealed, sizeof a->keys[i].sealed);
+    }
+}
+
+static void take_keys(struct reader *r, struct account *a)
+{
+    for (uint8_t n = reader_u8(r); n > 0 && !r->bad; n--) {
+        int64_t since = (int64_t)reader_be64(r);
+        struct slice sealed = reader_take(r, BODY_KEY_SEALED);
+        if (!r->bad)
+            account_add_key(a, sealed, since);
+    }
 }
 
 static void take_device(struct reader *r, struct account *a)
@@ -187,7 +260,7 @@ int account_unpack(struct account *a, struct slice row)
         return -EBADMSG;
     a->exists = reader_u8(&r);
     reader_str8(&r, a->login, sizeof a->login);
-    reader_str8(&r, a->display_name, sizeof a->display_name);
+    reader_take(&r, reader_u8(&r));
     a->registered_part = (int32_t)reader_be32(&r);
     a->registered_at = (int64_t)reader_be64(&r);
     a->generation = reader_be64(&r);
@@ -200,6 +273,10 @@ int account_unpack(struct account *a, struct slice row)
         a->admin = reader_u8(&r);
         a->seen_ms = (int64_t)reader_be64(&r);
         a->kept_login = reader_be64(&r);
+    }
+    if (version >= 3) {
+        a->erased = reader_u8(&r);
+        take_keys(&r, a);
     }
     return reader_done(&r) ? 0 : -EBADMSG;
 }

@@ -3,7 +3,7 @@
 #include "common/base/metrics.h"
 #include "common/im/conv.h"
 #include "common/im/push.h"
-#include "router/verbs.h"
+#include "router/vault.h"
 
 METRIC_COUNTER(refusals, "parley_router_refusals_total", "Sends refused before the conversation.");
 
@@ -79,6 +79,7 @@ enum core_rc route_chat(struct router *r, const struct inbound *in, struct fx *f
     c.settings = &settings;
     c.origin = &origin;
     c.edge_time_us = in->m->edge_time_us;
-    codec_send(fx, T_CONVERSATION, codec_slice(b->conversation), &c.base, 0);
+    vault_seal(r, in, &c, fx);
+    pending_send(&r->pendings, fx, a->user, T_CONVERSATION, FX_BY_KEY, codec_slice(b->conversation), &c.base);
     return CORE_OK;
 }

@@ -103,7 +103,7 @@ void router_reply(struct router *r, const struct inbound *in, struct fx *fx, Im_
 bool router_may_act(const struct inbound *in)
 {
     struct account *a = in->account;
-    return a->exists && account_device(a, in->from.device) &&
+    return account_there(a) && account_device(a, in->from.device) &&
            ((int64_t)in->from.login_offset >= a->revoked_at ||
             (a->kept_login && in->from.login_offset == a->kept_login));
 }
@@ -148,6 +148,8 @@ static enum core_rc core_step(void *ctx, const struct record *rec, int64_t now_m
         [IM__INBOUND__BODY_PROFILE] = {route_profile, "profile"},
         [IM__INBOUND__BODY_PREFS] = {route_prefs, "prefs"},
         [IM__INBOUND__BODY_ADMIN] = {route_admin, "admin"},
+        [IM__INBOUND__BODY_ERASE] = {route_erase, "erase"},
+        [IM__INBOUND__BODY_REKEY] = {route_rekey, "rekey"},
     };
     struct router *r = ctx;
     struct inbound in;

@@ -17,6 +17,8 @@
 
 enum { ROUTER_ACCOUNT = 1 };
 
+struct secrets;
+
 struct router_settings {
     int64_t cache_bytes; /* accounts in memory, per partition */
     bool one_per_class;  /* a login ends the sessions of the user's other devices of its class */
@@ -24,6 +26,8 @@ struct router_settings {
     bool strangers_refused;
     int64_t recall_limit_ms; /* 0: none */
     int64_t group_cap, receipt_cap;
+    bool seal;                     /* what a user says is sealed under the user's key */
+    const struct secrets *secrets; /* opens those keys; NULL: nothing is sealed */
 };
 
 extern const struct core_ops router_core;

@@ -20,7 +20,7 @@ enum core_rc route_end(struct router *r, const struct inbound *in, struct fx *fx
     if (a->exists && in->from.device != 0 && in->from.login_offset != 0 && !(d && d->on)) {
         announce_gone(r, &in->from, fx);
         announce_end(r, &in->from, in->trace, fx);
-        if (userrec_seen(r, in, fx))
+        if (!a->erased && userrec_seen(r, in, fx))
             router_put(r, a, fx);
     }
     return CORE_OK;

@@ -5,6 +5,7 @@
 #include "common/base/metrics.h"
 #include "router/announce.h"
 #include "router/userrec.h"
+#include "router/vault.h"
 
 METRIC_COUNTER(logins, "parley_router_logins_total", "Logins by result.", "result");
 
@@ -35,7 +36,7 @@ static bool drop_over_cap(struct router *r, const struct inbound *in, uint32_t b
         struct account_device *d = idle_device(r, a, but);
         if (!d)
             break;
-        userrec_device(in, IM__USER_KIND__USER_DEVICE_DROPPED, d, fx);
+        userrec_device(r, in, IM__USER_KIND__USER_DEVICE_DROPPED, d, fx);
         if (d->on)
             announce_gone(r, &d->session, fx);
         account_drop_device(a, d->number);
@@ -61,7 +62,7 @@ static struct found find_device(struct router *r, const struct inbound *in, stru
     const Im__InLogin *b = in->m->login;
     struct account *a = in->account;
     struct found f = {.code = IM__CODE__OK};
-    if (!a->exists) {
+    if (!account_there(a)) {
         f.code = IM__CODE__BAD_CREDENTIALS;
         return f;
     }
@@ -81,7 +82,7 @@ static struct found find_device(struct router *r, const struct inbound *in, stru
     }
     uint32_t number = f.device->number;
     if (f.device->added_at == in->rec->offset) { /* now, or when this record was seen before */
-        userrec_device(in, IM__USER_KIND__USER_DEVICE_ADDED, f.device, fx);
+        userrec_device(r, in, IM__USER_KIND__USER_DEVICE_ADDED, f.device, fx);
         f.is_new = f.changed = true;
     }
     f.changed |= drop_over_cap(r, in, number, fx);
@@ -162,6 +163,8 @@ enum core_rc route_login(struct router *r, const struct inbound *in, struct fx *
         router_tell(r, fx, &in->from, &item);
         return CORE_OK;
     }
+    if (vault_take(in, codec_slice(in->m->login->body_key)))
+        vault_write(r, in, fx);
     struct session s = in->from;
     s.device = f.device->number;
     s.login_offset = (uint64_t)in->rec->offset;

@@ -6,10 +6,10 @@ enum core_rc route_lookup(struct router *r, const struct inbound *in, struct fx 
     const Im__InLookup *b = in->m->lookup;
     const struct account *a = in->account;
     Im__LookupReply l = IM__LOOKUP_REPLY__INIT;
-    l.exists = a->exists;
+    l.exists = account_there(a);
     l.user = codec_bytes(slice_id(&a->user));
     l.purpose = b->purpose;
-    if (a->exists) {
+    if (account_there(a)) {
         l.login = (char *)(uintptr_t)a->login;
         if (b->want_verifier)
             l.verifier = codec_bytes(slice_of(a->verifier, a->verifier_n));

@@ -14,6 +14,7 @@
 struct settings {
     struct router_settings core;
     struct deploy_settings deploy;
+    struct bodyview_settings bodies;
 };
 
 static const struct conf_def router_defs[] = {
@@ -29,12 +30,16 @@ static const struct conf_def router_defs[] = {
              "Members of a group."),
     CONF_INT("router.receipt_cap", struct router_settings, receipt_cap, "100", 0, 10000,
              "Members of a group up to which they are told who has read what."),
+    CONF_BOOL("router.seal", struct router_settings, seal, "true",
+              "What users say is sealed under a key of their own, so that it can be erased for good."),
 };
 
 struct process {
     struct worker worker;
     struct worker_conf conf;
     struct recover recover;
+    struct router_settings core;
+    struct secrets *secrets;
 };
 
 static const uint16_t inputs[] = {T_INBOUND};
@@ -47,6 +52,11 @@ static int init(struct daemon_run *run)
     if (!p)
         return -ENOMEM;
     p->recover.worker = &p->worker;
+    p->secrets = bodyview_secrets(&s->bodies);
+    if (!p->secrets)
+        return -EINVAL;
+    p->core = s->core;
+    p->core.secrets = p->secrets;
     p->conf = (struct worker_conf){
         .name = "router",
         .group = GROUP_ROUTER,
@@ -60,7 +70,7 @@ static int init(struct daemon_run *run)
         .batches = 8,
         .put_ms = 5,
     };
-    return worker_init(&p->worker, run, &p->conf, &s->deploy, &s->core);
+    return worker_init(&p->worker, run, &p->conf, &s->deploy, &p->core);
 }
 
 static void drain(struct daemon_run *run)
@@ -75,12 +85,14 @@ static void fini(struct daemon_run *run)
         return;
     worker_release(&p->worker);
     recover_release(&p->recover);
+    secrets_free(p->secrets);
     free(p);
 }
 
 int main(int argc, char **argv)
 {
     static const struct conf_table tables[] = {CONF_TABLE(router_defs, struct settings, core),
+                                               BODYVIEW_TABLE(struct settings, bodies),
                                                DEPLOY_TABLE(struct settings, deploy)};
     return daemon_main(
         argc, argv,

@@ -1,5 +1,6 @@
 /* A user's own marks on a conversation. Whether it is one of theirs is asked when they are shown. */
 #include "router/userrec.h"
+#include "router/vault.h"
 
 enum core_rc route_prefs(struct router *r, const struct inbound *in, struct fx *fx)
 {
@@ -16,8 +17,9 @@ enum core_rc route_prefs(struct router *r, const struct inbound *in, struct fx *
         u.pinned = b->pinned;
         u.muted = b->muted;
         u.remark = b->remark;
+        vault_seal_text(r, in, &u, &u.remark, fx);
         u.mask = b->mask;
-        userrec_send(in, &u, fx);
+        userrec_send(r, in, &u, fx);
     }
     router_reply(r, in, fx, IM__FRAME_TYPE__PREFS_RSP, &rsp.base);
     return CORE_OK;

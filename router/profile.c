@@ -1,10 +1,10 @@
-/* What a user says about oneself. The row has the name only; who may see one's presence the read models know. */
+/* What a user says about oneself. Nothing here needs it: the read models keep it. */
 #include "router/userrec.h"
+#include "router/vault.h"
 
 enum core_rc route_profile(struct router *r, const struct inbound *in, struct fx *fx)
 {
     const Im__InProfile *b = in->m->profile;
-    struct account *a = in->account;
     Im__ProfileRsp rsp = IM__PROFILE_RSP__INIT;
     if (in->from.device == 0)
         return CORE_POISON;
@@ -15,10 +15,8 @@ enum core_rc route_profile(struct router *r, const struct inbound *in, struct fx
         u.device = in->from.device;
         u.display_name = b->display_name;
         u.presence = b->presence;
-        userrec_send(in, &u, fx);
-        if (*b->display_name)
-            snprintf(a->display_name, sizeof a->display_name, "%s", b->display_name);
-        router_put(r, a, fx);
+        vault_seal_text(r, in, &u, &u.display_name, fx);
+        userrec_send(r, in, &u, fx);
     }
     router_reply(r, in, fx, IM__FRAME_TYPE__PROFILE_RSP, &rsp.base);
     return CORE_OK;

@@ -72,7 +72,6 @@ static void registered(struct account *a, const Im__UserRecord *u)
         return; /* the same record again */
     a->exists = true;
     snprintf(a->login, sizeof a->login, "%s", u->login);
-    snprintf(a->display_name, sizeof a->display_name, "%s", u->display_name);
     a->registered_part = u->source_part;
     a->registered_at = u->source_offset;
     a->generation = u->token_generation;
@@ -80,6 +79,8 @@ static void registered(struct account *a, const Im__UserRecord *u)
 
 static void apply_user(struct account *a, const Im__UserRecord *u)
 {
+    if (a->erased && u->kind != IM__USER_KIND__USER_REGISTERED && u->kind != IM__USER_KIND__USER_ERASED)
+        return; /* of before, and came again */
     switch (u->kind) {
     case IM__USER_KIND__USER_REGISTERED:
         registered(a, u);
@@ -96,19 +97,30 @@ static void apply_user(struct account *a, const Im__UserRecord *u)
         a->revoked_at = u->source_offset;
         a->kept_login = u->login_offset;
         break;
-    case IM__USER_KIND__USER_PROFILE:
-        if (*u->display_name)
-            snprintf(a->display_name, sizeof a->display_name, "%s", u->display_name);
-        break;
     case IM__USER_KIND__USER_ADMIN:
         a->admin = u->admin;
         break;
     case IM__USER_KIND__USER_SEEN:
         a->seen_ms = u->time_ms;
         break;
+    case IM__USER_KIND__USER_ERASED:
+        account_erase(a, u->source_offset);
+        break;
     default:
         break;
     }
+}
+
+/* What is destroyed stays so, whatever of before is repeated: no key is taken again. */
+static void apply_vault(struct account *a, const Im__VaultRecord *v)
+{
+    if (a->erased)
+        return;
+    a->erased = v->erased;
+    account_set_verifier(a, codec_slice(v->verifier));
+    account_clear_keys(a);
+    for (size_t i = 0; i < v->n_keys; i++)
+        account_add_key(a, codec_slice(v->keys[i]->sealed), v->keys[i]->since);
 }
 
 int rebuild_feed(struct rebuild *b, const struct record *rec)
@@ -129,7 +141,7 @@ int rebuild_feed(struct rebuild *b, const struct record *rec)
     if (a && u)
         apply_user(a, u);
     else if (a)
-        account_set_verifier(a, codec_slice(v->verifier));
+        apply_vault(a, v);
     return 0;
 }
 

@@ -1,27 +1,21 @@
 /* A new account: the first registration of its name in the partition wins. */
 #include "common/base/metrics.h"
 #include "router/userrec.h"
+#include "router/vault.h"
 
 METRIC_COUNTER(registrations, "parley_router_registrations_total", "Registrations by result.", "result");
 
-static void record_it(const struct inbound *in, struct fx *fx)
+static void record_it(struct router *r, const struct inbound *in, struct fx *fx)
 {
     const struct account *a = in->account;
     const Im__InRegister *b = in->m->register_;
+    vault_write(r, in, fx);
     Im__UserRecord u = userrec_of(in, IM__USER_KIND__USER_REGISTERED);
     u.login = b->login;
     u.display_name = b->display_name;
+    vault_seal_text(r, in, &u, &u.display_name, fx);
     u.token_generation = a->generation;
-    userrec_send(in, &u, fx);
-
-    Im__VaultRecord v = IM__VAULT_RECORD__INIT;
-    const uint8_t *k = b->verifier.data; /* [version:1][master_key:4]… see secrets.h */
-    v.version = CODEC_VERSION;
-    v.user = u.user;
-    if (b->verifier.len >= 5)
-        v.master_key = (uint32_t)k[1] << 24 | (uint32_t)k[2] << 16 | (uint32_t)k[3] << 8 | k[4];
-    v.verifier = b->verifier;
-    codec_send(fx, T_VAULT, slice_id(&a->user), &v.base, 0);
+    userrec_send(r, in, &u, fx);
 }
 
 enum core_rc route_register(struct router *r, const struct inbound *in, struct fx *fx)
@@ -34,16 +28,19 @@ enum core_rc route_register(struct router *r, const struct inbound *in, struct f
         b->verifier.len == 0 || b->verifier.len > CODEC_VERIFIER_MAX)
         return CORE_POISON;
 
-    bool again = a->exists && a->registered_part == in->rec->part && a->registered_at == in->rec->offset;
+    bool again =
+        account_there(a) && a->registered_part == in->rec->part && a->registered_at == in->rec->offset;
     bool taken = a->exists && !again;
     if (!taken) {
         a->exists = true;
         snprintf(a->login, sizeof a->login, "%s", login);
-        snprintf(a->display_name, sizeof a->display_name, "%s", b->display_name);
         a->registered_part = in->rec->part;
         a->registered_at = in->rec->offset;
-        account_set_verifier(a, codec_slice(b->verifier));
-        record_it(in, fx);
+        if (!a->erased) { /* else it is known already what will become of it (rebuild.c) */
+            account_set_verifier(a, codec_slice(b->verifier));
+            vault_take(in, codec_slice(b->body_key));
+        }
+        record_it(r, in, fx);
         router_put(r, a, fx);
     }
     metric_add(metric_with(&registrations, taken ? "taken" : "made"), 1);

@@ -44,7 +44,7 @@ static void revoke_all(struct router *r, const struct inbound *in, struct fx *fx
     u.device = in->from.device;
     u.token_generation = a->generation;
     u.login_offset = a->kept_login;
-    userrec_send(in, &u, fx);
+    userrec_send(r, in, &u, fx);
     if (keep)
         tell_generation(r, in, fx);
     answer(r, in, IM__CODE__OK, fx);
@@ -63,7 +63,7 @@ static void revoke_one(struct router *r, const struct inbound *in, struct fx *fx
         return;
     }
     struct session last = d->on ? d->session : (struct session){.user = a->user, .device = number};
-    userrec_device(in, IM__USER_KIND__USER_DEVICE_DROPPED, d, fx);
+    userrec_device(r, in, IM__USER_KIND__USER_DEVICE_DROPPED, d, fx);
     answer(r, in, IM__CODE__OK, fx);
     announce_over(r, in, d, IM__CODE__SESSION_REVOKED, fx);
     account_drop_device(a, number);
@@ -77,7 +77,7 @@ enum core_rc route_revoke(struct router *r, const struct inbound *in, struct fx 
     struct account *a = in->account;
     if (in->by_operator ? b->keep_current : in->from.device == 0)
         return CORE_POISON;
-    if (in->by_operator ? !a->exists : !router_may_act(in)) {
+    if (in->by_operator ? !account_there(a) : !router_may_act(in)) {
         answer(r, in, IM__CODE__SESSION_REVOKED, fx);
         return CORE_OK;
     }

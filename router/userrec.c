@@ -13,13 +13,14 @@ Im__UserRecord userrec_of(const struct inbound *in, Im__UserKind kind)
     return u;
 }
 
-void userrec_send(const struct inbound *in, const Im__UserRecord *u, struct fx *fx)
+void userrec_send(struct router *r, const struct inbound *in, const Im__UserRecord *u, struct fx *fx)
 {
-    codec_send(fx, T_USER, slice_id(&in->account->user), &u->base, 0);
+    const struct id16 *user = &in->account->user;
+    pending_send(&r->pendings, fx, *user, T_USER, FX_BY_KEY, slice_id(user), &u->base);
 }
 
-void userrec_device(const struct inbound *in, Im__UserKind kind, const struct account_device *d,
-                    struct fx *fx)
+void userrec_device(struct router *r, const struct inbound *in, Im__UserKind kind,
+                    const struct account_device *d, struct fx *fx)
 {
     Im__UserRecord u = userrec_of(in, kind);
     u.login = in->account->login;
@@ -27,7 +28,7 @@ void userrec_device(const struct inbound *in, Im__UserKind kind, const struct ac
     u.device_id = (char *)(uintptr_t)d->id;
     u.device_class = (char *)(uintptr_t)d->class;
     u.token_generation = in->account->generation;
-    userrec_send(in, &u, fx);
+    userrec_send(r, in, &u, fx);
 }
 
 bool userrec_seen(struct router *r, const struct inbound *in, struct fx *fx)
@@ -41,7 +42,7 @@ bool userrec_seen(struct router *r, const struct inbound *in, struct fx *fx)
             return false;
     }
     Im__UserRecord u = userrec_of(in, IM__USER_KIND__USER_SEEN);
-    userrec_send(in, &u, fx);
+    userrec_send(r, in, &u, fx);
     a->seen_ms = in->rec->time_ms;
     return true;
 }

@@ -40,7 +40,7 @@ struct inbound { /* one record, decoded */
 
 typedef enum core_rc router_verb(struct router *, const struct inbound *, struct fx *);
 router_verb route_register, route_lookup, route_login, route_end, route_chat, route_pull, route_receipt,
-    route_signal, route_revoke, route_profile, route_prefs, route_admin;
+    route_signal, route_revoke, route_profile, route_prefs, route_admin, route_erase, route_rekey;
 
 /* The session may still do something: its account and device exist, and it was not revoked. One that was replaced may:
  * its frames were acked. */

@@ -43,6 +43,8 @@ static void hand_out(struct kview *v, const rd_kafka_message_t *m)
     struct view_part *p =
         m->partition >= 0 && m->partition < v->conf.partitions ? &v->parts[m->partition] : NULL;
     if (m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+        if (p && m->offset > p->next) /* what compaction took away at the end is passed, too */
+            p->next = m->offset;
         if (p)
             reached_end(v, p);
         return;

@@ -162,6 +162,13 @@ static void drop(struct bodykeys *k, struct id16 user, uint32_t number)
 }
 
 /* ---- feeding ---- */
+static void came(struct bodykeys *k, struct id16 user)
+{
+    for (size_t i = 0; i < MISSES; i++)
+        if (k->misses[i].ticket && id_eq(k->misses[i].user, user))
+            k->misses[i].ticket = 0;
+}
+
 static int feed_key(struct bodykeys *k, struct id16 user, const Im__BodyKey *b)
 {
     struct slot s = {.user = user, .number = (uint32_t)b->id, .state = SLOT_LOCKED};
@@ -176,6 +183,7 @@ static int feed_key(struct bodykeys *k, struct id16 user, const Im__BodyKey *b)
 static int replace(struct bodykeys *k, struct id16 user, const Im__VaultRecord *v)
 {
     int rc = 0;
+    came(k, user);
     for (uint32_t number = 0; number <= BODY_KEYS_MAX; number++) {
         bool named = false;
         for (size_t i = 0; v && i < v->n_keys; i++)
@@ -210,10 +218,22 @@ uint64_t bodykeys_missed(const struct bodykeys *k)
     return k->tickets;
 }
 
-void bodykeys_settle(struct bodykeys *k, uint64_t upto)
+bool bodykeys_waiting(const struct bodykeys *k)
 {
+    for (size_t i = 0; i < MISSES; i++)
+        if (k->misses[i].ticket > k->settled)
+            return true;
+    return false;
+}
+
+size_t bodykeys_settle(struct bodykeys *k, uint64_t upto)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < MISSES; i++)
+        n += k->misses[i].ticket > k->settled && k->misses[i].ticket <= upto;
     if (k->settled < upto)
         k->settled = upto;
+    return n;
 }
 
 void bodykeys_final(struct bodykeys *k)

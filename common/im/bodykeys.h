@@ -54,9 +54,11 @@ struct body_place;
 enum bodykeys_rc bodykeys_open_text(struct bodykeys *, const struct body_place *, uint64_t key_id,
                                     struct slice sealed, uint8_t *room, struct slice *text);
 
-/* Keys that were missed get a number each, from 1 on. settle(n): those up to n are nowhere: BODY_ERASED. */
+/* Keys that were missed get a number each, from 1 on; the last one. */
 uint64_t bodykeys_missed(const struct bodykeys *);
-void bodykeys_settle(struct bodykeys *, uint64_t upto);
+bool bodykeys_waiting(const struct bodykeys *); /* some are missed still */
+/* Those up to that number are nowhere: BODY_ERASED. How many that are. */
+size_t bodykeys_settle(struct bodykeys *, uint64_t upto);
 /* All of im.vault was fed, later than the end of the log that is read: what is missed is nowhere. */
 void bodykeys_final(struct bodykeys *);
 /* fn(ctx) at each new miss; it may not touch the table. */

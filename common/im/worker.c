@@ -114,6 +114,8 @@ static void declare(struct worker *w, const void *settings)
 static void views_ready(void *ctx)
 {
     struct worker *w = ctx;
+    if (--w->waiting)
+        return;
     if (w->conf->started)
         w->conf->started(w->conf->ctx);
     w->decl.shared = w->conf->shared ? w->conf->shared : w->views.lease;
@@ -132,6 +134,11 @@ static void lease_changed(void *ctx)
 static void topics_ready(void *ctx)
 {
     struct worker *w = ctx;
+    w->waiting = 1 + w->conf->bodies;
+    if (w->conf->bodies)
+        w->bodies = bodyview_new(w->run, &w->deploy, w->conf->secrets, views_ready, w);
+    if (w->conf->bodies && !w->bodies)
+        daemon_fail(w->run);
     if (follow_init(&w->views, w->run, &w->deploy, FOLLOW_LEASE | w->conf->follow, views_ready, lease_changed,
                     w))
         daemon_fail(w->run);
@@ -175,6 +182,7 @@ void worker_drain(struct worker *w)
 void worker_release(struct worker *w)
 {
     shell_free(w->shell);
+    bodyview_free(w->bodies);
     follow_release(&w->views);
     kv_free(w->kv); /* answers what is in flight to the store */
     store_free(w->store);

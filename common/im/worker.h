@@ -5,6 +5,7 @@
 #define PARLEY_IM_WORKER_H
 
 #include "common/base/krebuild.h"
+#include "common/im/bodyview.h"
 #include "common/im/follow.h"
 
 struct kv;
@@ -19,6 +20,9 @@ struct worker_conf {  /* borrowed as long as the worker lives */
     const uint16_t *outputs; /* besides the delivery topics and im.dlq */
     size_t n_outputs;
     const struct core_ops *ops;
+    /* The body keys, too; secrets NULL: only who was erased is known. */
+    bool bodies;
+    const struct secrets *secrets;
     void *shared;                 /* core_open.shared; NULL: the lease view */
     unsigned follow;              /* FOLLOW_PRESENCE, besides the leases */
     struct krebuild_decl rebuild; /* topics, builder, done, ctx; the rest is filled in */
@@ -39,8 +43,10 @@ struct worker {
     struct daemon_run *run;
     struct deploy deploy;
     struct follow views;
-    struct shell *shell; /* NULL until the views have caught up */
+    struct bodyview *bodies; /* when asked for; NULL until topics are there */
+    struct shell *shell;     /* NULL until the views have caught up */
     /* private */
+    int waiting; /* views that have not caught up */
     struct kv *kv;
     struct store *store;
     struct shell_decl decl;

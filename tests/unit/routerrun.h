@@ -7,8 +7,35 @@
 #include "router/core.h"
 #include "tests/unit/coreworld.h"
 
-static const struct router_settings settings = {
+static struct router_settings settings = {
     .cache_bytes = 1 << 20, .recall_limit_ms = 119001, .group_cap = 100, .receipt_cap = 7};
+
+/* From then on registrations and logins bring body keys, and what is said is sealed. */
+static inline int with_seals(void **state)
+{
+    static const uint8_t key[32] = "the master key of tests";
+    (void)state;
+    settings.seal = true;
+    settings.secrets = secrets_from_key(key, 7);
+    return settings.secrets ? 0 : -1;
+}
+
+static inline int without_seals(void **state)
+{
+    (void)state;
+    secrets_free((struct secrets *)(uintptr_t)settings.secrets);
+    settings.secrets = NULL;
+    settings.seal = false;
+    return 0;
+}
+
+static inline ProtobufCBinaryData body_key(struct world *w, const char *login)
+{
+    uint8_t *key = settings.secrets ? arena_alloc(w->arena, BODY_KEY_SEALED) : NULL;
+    if (key)
+        body_key_make(settings.secrets, uid(login), key);
+    return (ProtobufCBinaryData){key ? BODY_KEY_SEALED : 0, key};
+}
 
 static inline int setup(void **state)
 {
@@ -54,6 +81,7 @@ static inline struct record r_register(struct world *w, const char *login)
     b.login = (char *)(uintptr_t)login;
     b.display_name = "Somebody";
     b.verifier = codec_bytes(slice_of("\1\0\0\0\7sealed", 11));
+    b.body_key = body_key(w, login);
     m.body_case = IM__INBOUND__BODY_REGISTER_;
     m.register_ = &b;
     return record(w, login, &from, &m);
@@ -78,6 +106,7 @@ static inline struct record r_login(struct world *w, const char *login, const ch
     Im__InLogin b = IM__IN_LOGIN__INIT;
     b.device_id = (char *)(uintptr_t)device;
     b.device_class = "phone";
+    b.body_key = body_key(w, login);
     m.body_case = IM__INBOUND__BODY_LOGIN;
     m.login = &b;
     return record(w, login, &from, &m);
@@ -213,6 +242,15 @@ static inline struct record r_admin(struct world *w, const char *login, struct s
     b.on = on;
     m.body_case = IM__INBOUND__BODY_ADMIN;
     m.admin = &b;
+    return record(w, login, &s, &m);
+}
+
+static inline struct record r_erase(struct world *w, const char *login, struct session s)
+{
+    Im__Inbound m = IM__INBOUND__INIT;
+    Im__InErase b = IM__IN_ERASE__INIT;
+    m.body_case = IM__INBOUND__BODY_ERASE;
+    m.erase = &b;
     return record(w, login, &s, &m);
 }
 

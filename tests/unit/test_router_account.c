@@ -12,7 +12,6 @@ static struct account *sample(void)
     struct account *a = account_new(id_user("anna"));
     a->exists = true;
     snprintf(a->login, sizeof a->login, "anna");
-    snprintf(a->display_name, sizeof a->display_name, "Anna A.");
     a->registered_part = 1;
     a->registered_at = 77;
     a->generation = 3;
@@ -21,6 +20,8 @@ static struct account *sample(void)
     a->admin = true;
     a->seen_ms = 1234567;
     account_set_verifier(a, slice_of("sealed", 6));
+    account_add_key(a, slice_of((uint8_t[BODY_KEY_SEALED]){1, 2, 3}, BODY_KEY_SEALED), 80);
+    account_add_key(a, slice_of((uint8_t[BODY_KEY_SEALED]){4}, BODY_KEY_SEALED), 90);
     struct account_device *d = account_add_device(a, 4, "four", "phone", 80);
     d->on = true;
     d->session = (struct session){a->user, 4, 2, 1000, 5, 81};
@@ -37,7 +38,6 @@ static void a_row_comes_back_as_it_was(void **state)
     (void)state;
     account_pack(a, &row);
     assert_int_equal(account_unpack(b, bytes_slice(&row)), 0);
-    assert_string_equal(b->display_name, "Anna A.");
     assert_int_equal(b->next_device, 5);
     assert_int_equal(b->devices[0].number, 2); /* ascending */
     assert_int_equal(b->devices[1].session.login_offset, 81);
@@ -45,6 +45,8 @@ static void a_row_comes_back_as_it_was(void **state)
     assert_true(b->admin);
     assert_int_equal(b->seen_ms, 1234567);
     assert_int_equal(b->kept_login, 98);
+    assert_int_equal(b->n_keys, 2);
+    assert_int_equal(b->keys[1].since, 90);
     account_pack(b, &again);
     assert_int_equal(row.n, again.n);
     assert_memory_equal(row.p, again.p, row.n);
@@ -65,7 +67,7 @@ static void a_row_that_is_cut_or_newer_is_refused(void **state)
         assert_int_equal(account_unpack(b, slice_of(row.p, n)), -EBADMSG);
         account_free(b);
     }
-    row.p[0] = 3;
+    row.p[0] = 4;
     struct account *b = account_new(a->user);
     assert_int_equal(account_unpack(b, bytes_slice(&row)), -ENOTSUP);
     account_free(b);
@@ -73,15 +75,21 @@ static void a_row_that_is_cut_or_newer_is_refused(void **state)
     bytes_release(&row);
 }
 
-/* As version 1 wrote it: without the last 17 bytes. */
+/* As versions 1 and 2 wrote it: without its end. */
 static void a_row_of_an_earlier_version_is_read(void **state)
 {
     struct account *a = sample(), *b = account_new(a->user);
     struct bytes row = {0};
     (void)state;
     account_pack(a, &row);
+    size_t added = 2 + a->n_keys * (8 + BODY_KEY_SEALED);
+    row.p[0] = 2;
+    struct account *second = account_new(a->user);
+    assert_int_equal(account_unpack(second, slice_of(row.p, row.n - added)), 0);
+    assert_true(second->admin && !second->erased && second->n_keys == 0);
+    account_free(second);
     row.p[0] = 1;
-    assert_int_equal(account_unpack(b, slice_of(row.p, row.n - 17)), 0);
+    assert_int_equal(account_unpack(b, slice_of(row.p, row.n - added - 17)), 0);
     assert_int_equal(b->n_devices, 2);
     assert_int_equal(b->revoked_at, 99);
     assert_int_equal(b->kept_login, 0);

@@ -52,6 +52,18 @@ static void life(struct world *w)
     phone = enter(w, "cora", "phone", conn(0, 112), 4);
     w->time_ms += ACCOUNT_SEEN_MS;
     one(w, r_end(w, "cora", phone));
+    add(w, "dora");
+    phone = enter(w, "dora", "phone", conn(0, 120), 1);
+    one(w, r_profile(w, "dora", phone, "Dora D."));
+    one(w, r_chat(w, "dora", phone, "anna", 1));
+    one(w, r_revoke(w, "dora", the_operator(), 0, false));
+    phone = enter(w, "dora", "phone", conn(2, 121), 1);
+    desk = enter(w, "dora", "desktop", conn(1, 122), 2);
+    one(w, r_end(w, "dora", phone));
+    one(w, r_erase(w, "dora", the_operator()));
+    one(w, r_end(w, "dora", desk));
+    one(w, r_login(w, "dora", "phone", conn(0, 123)));
+    one(w, r_register(w, "dora"));
 }
 
 static struct world *fresh(void)
@@ -243,5 +255,5 @@ int main(void)
         T(rows_rebuilt_from_the_log_equal_the_live_ones),
         T(a_session_that_nobody_ended_is_ended_by_the_repeated_login),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, with_seals, without_seals);
 }
