@@ -2,8 +2,8 @@
  *
  * Redirects are not followed, certificates are verified, only http and https are spoken, no proxy of the environment
  * is used. Addresses that are not public (loopback, private, link-local, …) are refused unless allowed: the address
- * that is connected to is judged, so a name cannot lead elsewhere later. Of an answer's body only the beginning is
- * kept. */
+ * that is connected to is judged, so a name cannot lead elsewhere later. An answer's body is thrown
+ * away: it may repeat what was sent. */
 #ifndef PARLEY_WEBHOOKS_POST_H
 #define PARLEY_WEBHOOKS_POST_H
 
@@ -11,9 +11,6 @@
 #include "common/base/loop.h"
 
 #include <sys/socket.h>
-
-#define POST_HEADERS 8
-#define POST_SAID    160
 
 struct poster;
 
@@ -27,15 +24,15 @@ struct poster_conf {
 struct post_result {
     long status;            /* 0: no answer */
     int64_t retry_after_ms; /* 0: not asked for */
-    const char *why;        /* what went wrong, or how the answer's body begins; never NULL */
+    const char *why;        /* why there was no answer; "" when there was one */
 };
 
 struct post {                                                /* embedded; zeroed: not under way */
     void (*done)(struct post *, const struct post_result *); /* once, unless cancelled */
     struct poster *poster;
     void *easy, *headers; /* private from here on */
-    char error[256], said[POST_SAID];
-    size_t said_n, answer_n;
+    char error[256];
+    size_t answer_n;
     bool refused; /* the address is not public */
 };
 

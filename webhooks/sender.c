@@ -37,7 +37,6 @@ struct item {
     struct id16 conv;
     int64_t begun_us;
     long status; /* of the last answer */
-    char said[POST_SAID];
     struct ksend to_dead;
     bool burying, buried; /* refused for good; given to Kafka */
 };
@@ -102,40 +101,48 @@ static void on_buried(struct ksend *k, const struct kreport *r)
     soon(s);
 }
 
+/* Where it is, and no word of what was said: that is in the log alone, so that it can be forgotten. */
+static int pointer(const struct item *i, char *out, size_t n)
+{
+    char id[EVENT_ID_MAX], conv[ID_HEX];
+    return snprintf(out, n,
+                    "{\"endpoint\":\"%s\",\"id\":\"%s\",\"conversation\":\"%s\",\"seq\":%" PRIu64
+                    ",\"partition\":%" PRId32 ",\"offset\":%" PRId64 "}",
+                    i->s->conf.endpoint->name, event_id(i->conv, i->event.seq, id), id_hex(i->conv, conv),
+                    i->event.seq, i->event.part, i->event.offset);
+}
+
 static void bury(struct item *i)
 {
     struct sender *s = i->s;
-    char error[POST_SAID + 80], from[WEBHOOK_NAME_MAX + 16];
+    char error[96], from[WEBHOOK_NAME_MAX + 16], what[320];
+    uint8_t value[1024];
     Im__DlqRecord r = IM__DLQ_RECORD__INIT;
     (void)snprintf(from, sizeof from, "webhook:%s", s->conf.endpoint->name);
-    (void)snprintf(error, sizeof error, "refused: %ld after %" PRIu32 " attempts: %s", i->status, i->d.tries,
-                   i->said);
+    (void)snprintf(error, sizeof error, "refused: status %ld after %" PRIu32 " attempts", i->status,
+                   i->d.tries);
     r.version = CODEC_VERSION;
     r.topic = from;
     r.part = i->event.part;
     r.offset = i->event.offset;
     r.time_ms = i->event.time_ms;
     r.key = (ProtobufCBinaryData){ID_SIZE, i->conv.b};
-    r.value = codec_bytes(i->event.json);
+    r.value = (ProtobufCBinaryData){(size_t)pointer(i, what, sizeof what), (uint8_t *)what};
     r.error = error;
     r.process = "webhooks";
     r.instance = (char *)(uintptr_t)s->conf.instance;
-    size_t n = im__dlq_record__get_packed_size(&r);
-    uint8_t *value = malloc(n);
-    int rc = -ENOMEM;
+    int n = codec_pack_into(&r.base, value, sizeof value);
     i->to_dead.done = on_buried;
-    if (value) {
-        im__dlq_record__pack(&r, value);
-        rc = kproducer_send(s->conf.dead, T_DLQ, FX_BY_KEY, (struct slice){i->conv.b, ID_SIZE},
-                            (struct slice){value, n}, &i->to_dead);
-    }
-    free(value);
+    int rc = n < 0 ? n
+                   : kproducer_send(s->conf.dead, T_DLQ, FX_BY_KEY, (struct slice){i->conv.b, ID_SIZE},
+                                    (struct slice){value, (size_t)n}, &i->to_dead);
     i->buried = rc == 0;
-    if (rc)
+    if (rc) {
         loop_timer_start(s->conf.loop, &s->bury_again, DEAD_AGAIN_MS);
-    else
-        log_warn("dead letter", log_str("endpoint", s->conf.endpoint->name), log_int("part", i->event.part),
-                 log_int("offset", i->event.offset), log_str("error", error));
+        return;
+    }
+    log_warn("dead letter", log_str("endpoint", s->conf.endpoint->name), log_int("part", i->event.part),
+             log_int("offset", i->event.offset), log_str("error", error));
 }
 
 static void bury_again(struct timer *t)
@@ -184,9 +191,6 @@ static void on_answer(struct post *post, const struct post_result *r)
                  log_uint("attempt", i->d.tries), log_str("why", r->why));
     }
     i->status = r->status;
-    (void)snprintf(i->said, sizeof i->said, "%s", r->why);
-    for (char *p = i->said; *p; p++)
-        *p = (unsigned char)*p < ' ' || (unsigned char)*p > '~' ? '?' : *p;
     switch (outbox_done(s->outbox, &i->d, how, r->retry_after_ms, loop_now_ms(s->conf.loop))) {
     case OUTBOX_ENDED:
         metric_add(s->delivered, 1);
