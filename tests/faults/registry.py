@@ -1,0 +1,14 @@
+"""registry.py: all faults by number, and which of them make test runs."""
+import inspect
+
+import faults_clients
+import faults_network
+import faults_processes
+import faults_records
+import faults_servers
+from harness import Fault
+
+MODULES = (faults_processes, faults_servers, faults_network, faults_clients, faults_records)
+FAULTS = sorted((c for m in MODULES for _, c in inspect.getmembers(m, inspect.isclass) if issubclass(c, Fault) and c.number),
+                key=lambda c: c.number)
+SHORT = ()  # those that no test in C covers
