@@ -35,7 +35,7 @@ const struct conf_def deploy_defs[DEPLOY_DEFS] = {
 
 const char *const deploy_sections[] = {
     "kafka",  "postgres", "redis",     "log",     "http",         "topics", "secrets", "edge",
-    "router", "fanout",   "persister", "offline", "conversation", "query",  "webhooks", "gateway", NULL};
+    "router", "fanout",   "persister", "offline", "conversation", "query",  "webhooks", "auditor", "gateway", NULL};
 
 /* Asks in a thread: the loop must answer whoever wants to know what is waited for. */
 struct deploy_wait {
