@@ -93,6 +93,11 @@ static void on_accepted(void *ctx, int fd, uint64_t address)
     conns_add(((struct edge *)ctx)->conns, fd, address);
 }
 
+static void on_proxied(void *ctx, int fd, uint64_t address)
+{
+    proxied_add(((struct edge *)ctx)->proxied, fd, address);
+}
+
 static void on_freed(void *ctx)
 {
     listener_freed(&((struct edge *)ctx)->listener);
@@ -152,7 +157,9 @@ static bool on_loopback(const char *listen)
 static int open_port(struct edge *e)
 {
     const struct edge_settings *s = e->settings;
-    e->listener.accepted = on_accepted;
+    if (s->proxy_protocol && !(e->proxied = proxied_new(e->run->loop, on_accepted, e)))
+        return -ENOMEM;
+    e->listener.accepted = s->proxy_protocol ? on_proxied : on_accepted;
     e->listener.ctx = e;
     int rc = listener_open(&e->listener, e->run->loop, s->listen);
     if (rc) {
@@ -247,6 +254,7 @@ void edge_fini(struct daemon_run *run)
         return;
     loop_timer_stop(run->loop, &e->tick);
     listener_close(&e->listener);
+    proxied_free(e->proxied);
     busy_release(&e->busy);
     if (e->slot_up)
         slot_release(&e->slot);

@@ -8,6 +8,7 @@
 #include "edge/busy.h"
 #include "edge/conns.h"
 #include "edge/listen.h"
+#include "edge/proxied.h"
 #include "edge/settings.h"
 #include "edge/slot.h"
 
@@ -24,6 +25,7 @@ struct edge {
     struct kproducer *producer;
     struct slot slot;
     struct listener listener;
+    struct proxied *proxied; /* NULL: connections are whose they seem to be */
     struct busy busy;
     struct loop_hook hook;
     struct timer tick;

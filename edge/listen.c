@@ -14,8 +14,7 @@
 #define RETRY_MS 100
 #define BACKLOG  4096
 
-/* IPv6 hosts choose their lower half freely. */
-static uint64_t number_of(const struct sockaddr_storage *a)
+uint64_t listener_number(const struct sockaddr_storage *a)
 {
     uint64_t n = 0;
     if (a->ss_family == AF_INET) {
@@ -59,7 +58,7 @@ static void on_connect(struct loop_fd *watch, uint32_t events)
         int fd = accept4(watch->fd, (struct sockaddr *)&a, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             tune(fd);
-            l->accepted(l->ctx, fd, number_of(&a));
+            l->accepted(l->ctx, fd, listener_number(&a));
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             starve(l);
         } else if (errno != EINTR && errno != ECONNABORTED) {

@@ -5,6 +5,8 @@
 
 #include "common/base/loop.h"
 
+#include <sys/socket.h>
+
 struct listener {
     struct loop *loop;
     struct loop_fd watch;
@@ -20,5 +22,8 @@ int MUST_CHECK listener_open(struct listener *, struct loop *, const char *addre
 int listener_port(const struct listener *); /* what port 0 became; -errno */
 void listener_close(struct listener *);     /* fine when it is not open */
 void listener_freed(struct listener *);     /* a descriptor was closed */
+
+/* What an address is known by. IPv6 hosts choose their lower half freely: it is left out. */
+uint64_t listener_number(const struct sockaddr_storage *);
 
 #endif

@@ -8,9 +8,13 @@ static const struct conf_def defs[] = {
     CONF_STR("edge.listen", S, listen, "127.0.0.1:7000", "Address for clients.", .check = addr_check),
     CONF_STR("edge.advertise", S, advertise, NULL,
              "Address told to others, when it is not the one listened on."),
+    CONF_BOOL("edge.proxy_protocol", S, proxy_protocol, "false",
+              "Every connection begins with a PROXY protocol header (version 1 or 2) that says whose it is; "
+              "only behind a balancer, on an address that nobody else reaches."),
     CONF_STR("edge.name", S, name, NULL, "What this edge is called towards people; unset: host and process."),
     CONF_SECRET("secrets.master_key_file", S, key, "master.key",
-                "The deployment's key: 32 bytes in hex, closed to others; `parleyctl init` makes it."),
+                "The deployment's keys, one a line: 32 bytes in hex, closed to others; `parleyctl init` makes "
+                "the first. The last one, or the one marked with *, seals; all of them open."),
     CONF_INT("edge.max_conns", S, max_conns, "100000", 1, 4000000, "Connections at once."),
     CONF_SIZE("edge.max_frame", S, max_frame, "64KiB", 4096, 1 << 20,
               "Largest frame from a client that is logged in."),

@@ -9,6 +9,7 @@ struct edge_settings {
     struct deploy_settings deploy;
     const char *listen, *advertise, *name;
     struct conf_secret key;
+    bool proxy_protocol;
     int64_t max_conns, max_frame, conns_per_address;
     int64_t unconfirmed, window, known_users, send_window, rate, burst, tries, try_every_ms;
     int64_t queries, query_rate, query_burst;
