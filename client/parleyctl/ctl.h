@@ -66,6 +66,7 @@ int ctl_number(const char *text, const char *option, int64_t least, int64_t *out
 bool ctl_sure(const struct ctl *, const char *question);
 
 extern const struct ctl_command ctl_init, ctl_topics, ctl_migrate, ctl_user, ctl_tail, ctl_lag, ctl_doctor;
+extern const struct ctl_command ctl_trace;
 
 /* ---- for topics, lag, doctor ---- */
 /* True, after a pause: this passes by itself, ask once more. *tries begins at 0. */

@@ -9,7 +9,14 @@
 #include <string.h>
 
 static const struct ctl_command *const commands[] = {
-    &ctl_init, &ctl_topics, &ctl_migrate, &ctl_user, &ctl_tail, &ctl_lag, &ctl_doctor,
+    &ctl_init,
+    &ctl_topics,
+    &ctl_migrate,
+    &ctl_user,
+    &ctl_tail,
+    &ctl_lag,
+    &ctl_doctor,
+    &ctl_trace,
 };
 
 static const char head[] =
