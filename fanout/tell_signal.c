@@ -37,6 +37,14 @@ static bool may_type(const struct conv *c, struct id16 user, int64_t time_ms)
     return !(conv_flags(c) & IM__GROUP_FLAG__GROUP_QUIET) || m.role > IM__ROLE__MEMBER;
 }
 
+/* As of a message: who may not write does not type either. */
+static bool two_may_type(const struct conv *c, const struct id16 pair[2], bool strangers_refused)
+{
+    if (conv_blocked_by(c, pair[0]) || conv_blocked_by(c, pair[1]))
+        return false;
+    return !strangers_refused || conv_friend(c, pair[0]) == IM__FRIEND_STATE__FRIEND;
+}
+
 static void tell_other(struct tell *t, struct fx *fx, const struct deliver_item *item, struct id16 user)
 {
     const struct session *live[PRESENCE_LIVE_MAX];
@@ -69,7 +77,7 @@ void tell_signal(struct tell *t, struct fx *fx, const struct convcache *convs, c
     bool group = conv_type(c) == CONV_GROUP;
     size_t n = conv_pair(c, pair);
     if (group ? conv_count(c) > MEMBERS_MAX || !may_type(c, ev.user, time_ms) || conv_needs_roster(c, missing)
-              : n != 2 || conv_blocked_by(c, pair[0]) || conv_blocked_by(c, pair[1]))
+              : n != 2 || !two_may_type(c, pair, s->strangers_refused))
         return;
     bool first = id_eq(pair[0], ev.user);
     if (!group && !first && !id_eq(pair[1], ev.user))

@@ -4,7 +4,6 @@
 enum core_rc route_signal(struct router *r, const struct inbound *in, struct fx *fx)
 {
     const Im__InSignal *b = in->m->signal;
-    (void)r;
     if (in->from.device == 0)
         return CORE_POISON;
     if (!router_may_act(in))
@@ -17,6 +16,7 @@ enum core_rc route_signal(struct router *r, const struct inbound *in, struct fx 
     s.device = in->from.device;
     s.stopped = b->stopped;
     s.time_ms = in->rec->time_ms;
+    s.strangers_refused = r->settings->strangers_refused;
     codec_send(fx, T_SIGNAL, codec_slice(b->conversation), &s.base, 0);
     return CORE_OK;
 }

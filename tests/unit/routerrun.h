@@ -7,8 +7,11 @@
 #include "router/core.h"
 #include "tests/unit/coreworld.h"
 
-static struct router_settings settings = {
-    .cache_bytes = 1 << 20, .recall_limit_ms = 119001, .group_cap = 100, .receipt_cap = 7};
+static struct router_settings settings = {.cache_bytes = 1 << 20,
+                                          .recall_limit_ms = 119001,
+                                          .group_cap = 100,
+                                          .receipt_cap = 7,
+                                          .strangers_refused = true};
 
 /* From then on registrations and logins bring body keys, and what is said is sealed. */
 static inline int with_seals(void **state)

@@ -210,7 +210,7 @@ static void an_announcement_is_one_item_per_held_slot(void **state)
 
 /* ---- typing ---- */
 
-static void typing(struct world *w, const char *from, struct id16 conv)
+static void typing_where(struct world *w, const char *from, struct id16 conv, bool strangers_refused)
 {
     Im__SignalRecord s = IM__SIGNAL_RECORD__INIT;
     struct id16 user = uid(from);
@@ -219,9 +219,15 @@ static void typing(struct world *w, const char *from, struct id16 conv)
     s.user = (ProtobufCBinaryData){ID_SIZE, user.b};
     s.user_login = (char *)(uintptr_t)from;
     s.device = 1;
+    s.strangers_refused = strangers_refused;
     struct record r = {.topic = T_SIGNAL, .time_ms = w->time_ms, .value = pack(w, &s.base)};
     pass(w);
     assert_int_equal(run_batch(&w->run, &r, 1), CORE_OK);
+}
+
+static void typing(struct world *w, const char *from, struct id16 conv)
+{
+    typing_where(w, from, conv, false);
 }
 
 static void types(struct world *w, const struct session *s, const char *from, bool group)
@@ -255,6 +261,24 @@ static void the_others_see_one_type(void **state)
     assert_int_equal(w->run.fx.n_sends, w->seen);
     typing(w, "anna", id_direct(uid("anna"), uid("bert"))); /* never wrote to each other */
     assert_int_equal(w->run.fx.n_sends, w->seen);
+}
+
+static void strangers_do_not_type_where_they_may_not_write(void **state)
+{
+    struct world *w = *state;
+    struct session anna = live(w, "anna", 1, 3, 40, 1), bert = live(w, "bert", 1, 3, 41, 2);
+    struct id16 direct = id_direct(uid("anna"), uid("bert"));
+    one(w, (struct op){.from = "anna", .to = "bert", .client_seq = 1, .kind = K(FRIEND_REQUEST)});
+    pass(w);
+    typing_where(w, "anna", direct, true);
+    assert_null(heard_by(w, &bert));
+    typing_where(w, "bert", direct, true);
+    assert_null(heard_by(w, &anna));
+    typing(w, "anna", direct); /* where strangers are welcome */
+    types(w, &bert, "anna", false);
+    one(w, (struct op){.from = "bert", .to = "anna", .client_seq = 1, .kind = K(FRIEND_CONFIRM)});
+    typing_where(w, "anna", direct, true);
+    types(w, &bert, "anna", false);
 }
 
 static void nobody_sees_the_muted_and_the_blocked_type(void **state)
@@ -308,6 +332,7 @@ int main(void)
         T(a_block_is_told_to_ones_own_devices_only),
         T(an_announcement_is_one_item_per_held_slot),
         T(the_others_see_one_type),
+        T(strangers_do_not_type_where_they_may_not_write),
         T(nobody_sees_the_muted_and_the_blocked_type),
         T(typing_finds_what_is_not_in_memory_and_changes_nothing),
     };

@@ -105,6 +105,7 @@ static void typing_goes_to_the_conversations_signals(void **state)
     assert_int_equal(sig->device, 1);
     assert_int_equal(sig->time_ms, 5000);
     assert_true(sig->stopped);
+    assert_int_equal(sig->strangers_refused, settings.strangers_refused);
     s.device = 4;
     one(w, r_signal(w, "anna", s, group));
     no_more(w);
