@@ -246,6 +246,12 @@ async def dissolving(w):
     await eve.denied(pb.NOT_A_MEMBER, pb.CONV_GROUP_JOIN, conversation=choir)
     same((await bob.info(choir, n)).dissolved, True)
     same((await bob.message(choir, kept)).event.text, "remember me", "history stays")
+    closed = await ann.group("closed", bob, flags=pb.GROUP_APPROVAL)
+    await eve.noted(pb.CONV_GROUP_JOIN, conversation=closed)
+    await until_asked(ann, closed, {eve.login: ""})
+    n = await ann.numbered(pb.CONV_GROUP_DISSOLVE, conversation=closed)
+    same((await bob.info(closed, n)).dissolved, True)
+    same(await w.sql(f"SELECT count(*) FROM asks WHERE conv = '\\x{closed.hex()}'"), "0", "open requests")
 
 
 async def two_at_once_agree(w):

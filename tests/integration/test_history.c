@@ -155,6 +155,7 @@ static void check_models(struct deployment *d)
         "0) FROM "
         "messages WHERE conv = m.conv)",
         "SELECT count(*) FROM asks a JOIN memberships m USING (user_id, conv) WHERE m.role > 0",
+        "SELECT count(*) FROM asks a JOIN conversations c USING (conv) WHERE c.dissolved_ms IS NOT NULL",
         "SELECT count(*) FROM messages WHERE users IS NOT NULL AND cardinality(logins) <> "
         "octet_length(users) / 16",
         "SELECT count(*) FROM conversations c WHERE (SELECT count(*) FROM search_blocks b WHERE b.conv = "
@@ -328,7 +329,7 @@ static void the_persister_waits_for_its_tables_and_refuses_newer_ones(void **sta
     sql(d->pg, "SET client_min_messages = warning; DROP TABLE schema_version, parley_marks, cells, messages, "
                "accounts, "
                "devices, verifiers, conversations, memberships, asks, prefs, search_blocks CASCADE; "
-               "DROP FUNCTION parley_bound_prefs, parley_seq_at, parley_index_blocks, parley_candidates, "
+               "DROP FUNCTION parley_bound_prefs, parley_end_asks, parley_ask_is_open, parley_seq_at, parley_index_blocks, parley_candidates, "
                "parley_conv_lexeme, "
                "parley_maybe, "
                "parley_longest, parley_loose, parley_words, parley_lexemes, parley_fold, parley_hits, "
