@@ -84,12 +84,14 @@ static void free_conn_state(struct edge_core *e, struct econn *c, void *arg)
     timer_stop(e->wheel, &c->timer);
     if (c->pend) {
         buf_unref(c->pend->frame);
+        free(c->pend->wanted);
         free(c->pend);
     }
     free(c->sends);
     if (c->cursors)
         edge_cursors_release(c->cursors);
     free(c->cursors);
+    asked_free(&c->asked);
 }
 
 void edge_core_free(struct edge_core *e)

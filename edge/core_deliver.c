@@ -220,9 +220,10 @@ static void on_reply(struct edge_core *e, struct econn *c, const Im__DeliverItem
     e->out->write(e->ctx, c->index, (uint16_t)it->frame_type, it->seq_id, codec_slice(it->payload), NULL);
     const struct frame_type *asked = it->frame_type ? frame_type((uint16_t)(it->frame_type - 1)) : NULL;
     if (it->frame_type == IM__FRAME_TYPE__PULL_OFFLINE_RSP)
-        verb_pull_over(c);
+        (void)asked_over(&c->asked, ASKED_PULL, it->seq_id);
     else if (it->frame_type == IM__FRAME_TYPE__ERROR || (asked && asked->flags & FRAME_QUERY))
-        verb_query_over(c); /* an answer that is none comes as an error, and from nobody else */
+        (void)asked_over(&c->asked, ASKED_QUERY,
+                         it->seq_id); /* an answer that is none comes as an error, and from nobody else */
     if (c->pend && c->pend->stage == P_REPLY && c->pend->seq_id == it->seq_id)
         edge_pend_free(e, c);
 }

@@ -155,9 +155,9 @@ static void failed(struct edge_core *e, struct econn *c, const struct flight *f,
         break;
     default: /* repeating does no harm */
         if (f->type == IM__FRAME_TYPE__PULL_OFFLINE_REQ)
-            verb_pull_over(c);
+            (void)asked_over(&c->asked, ASKED_PULL, f->seq_id);
         else if (frame_type(f->type)->flags & FRAME_QUERY)
-            verb_query_over(c);
+            (void)asked_over(&c->asked, ASKED_QUERY, f->seq_id);
         edge_error(e, c, f->seq_id, IM__CODE__INTERNAL, NULL, 1000);
     }
 }

@@ -130,6 +130,7 @@ void edge_close(struct edge_core *e, struct econn *c, enum edge_cut why)
         free(c->cursors);
         c->cursors = NULL;
     }
+    asked_free(&c->asked);
     handles_del(&e->handles, c->handle);
     timer_stop(e->wheel, &c->timer);
     e->stats.cuts[why]++;

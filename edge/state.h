@@ -15,6 +15,7 @@
 #include "common/im/topics.h"
 #include "common/im/validate.h"
 #include "edge/addresses.h"
+#include "edge/asked.h"
 #include "edge/core.h"
 #include "edge/cursors.h"
 #include "edge/delivery.h"
@@ -71,18 +72,13 @@ struct econn {
     struct pend *pend;
     struct sends *sends;
     struct edge_cursors *cursors;
+    struct asked *asked; /* questions and pages without an answer */
     struct ratelimit rate, query;
     uint32_t device;
     uint32_t index; /* the connection's number; next free one while free */
     uint32_t heard_ms, cursor_ms;
-    union {
-        uint32_t opened_ms; /* before the session: for its deadline */
-        uint32_t pull_ms;   /* in it: the last one */
-    };
-    uint32_t query_ms; /* the last one */
-    uint16_t flying;   /* produced, not reported */
-    uint8_t pulls;     /* pages asked for that have not come */
-    uint8_t queries;   /* questions that are not answered */
+    uint32_t opened_ms; /* before the session: for its deadline */
+    uint16_t flying;    /* produced, not reported */
     uint8_t state;
     bool paused;
 };

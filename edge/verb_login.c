@@ -165,7 +165,6 @@ void verb_login_verdict(struct edge_core *e, struct econn *c, const Im__LoginVer
     c->login_offset = v->login_offset;
     c->generation = v->token_generation;
     c->state = C_SESSION;
-    c->pull_ms = 0;
     e->stats.sessions++;
     e->stats.logins++;
     welcome(e, c, v);

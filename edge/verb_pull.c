@@ -4,12 +4,6 @@
 
 #define LOST_MS 10000 /* then a page that did not come is not waited for */
 
-void verb_pull_over(struct econn *c)
-{
-    if (c->pulls)
-        c->pulls--;
-}
-
 void verb_pull(struct edge_core *e, struct econn *c, uint32_t seq_id, struct slice payload,
                ProtobufCMessage *m)
 {
@@ -17,9 +11,7 @@ void verb_pull(struct edge_core *e, struct econn *c, uint32_t seq_id, struct sli
     const Im__PullOfflineReq *req = (const Im__PullOfflineReq *)m;
     Im__Inbound in = IM__INBOUND__INIT;
     Im__InPull pull = IM__IN_PULL__INIT;
-    if (c->pulls && edge_ms32(e) - c->pull_ms >= LOST_MS)
-        c->pulls = 0;
-    if (c->pulls >= e->lim.pulls) {
+    if (asked_count(&c->asked, ASKED_PULL, edge_ms32(e), LOST_MS) >= e->lim.pulls) {
         edge_error(e, c, seq_id, IM__CODE__TOO_MANY_REQUESTS, NULL, 250);
         return;
     }
@@ -30,6 +22,5 @@ void verb_pull(struct edge_core *e, struct econn *c, uint32_t seq_id, struct sli
     in.pull = &pull;
     if (!edge_request(e, c, IM__FRAME_TYPE__PULL_OFFLINE_REQ, seq_id, &in))
         return;
-    c->pulls++;
-    c->pull_ms = edge_ms32(e);
+    asked_add(&c->asked, ASKED_PULL, seq_id, edge_ms32(e));
 }

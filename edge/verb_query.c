@@ -4,21 +4,13 @@
 
 #define LOST_MS 25000 /* nobody answers a question that is older than 20 s */
 
-void verb_query_over(struct econn *c)
-{
-    if (c->queries)
-        c->queries--;
-}
-
 void verb_query(struct edge_core *e, struct econn *c, uint16_t type, uint32_t seq_id, struct slice payload)
 {
     Im__QueryRecord q = IM__QUERY_RECORD__INIT;
     Im__Session pb;
     struct session me;
     struct flight about = {.type = type, .seq_id = seq_id};
-    if (c->queries && edge_ms32(e) - c->query_ms >= LOST_MS)
-        c->queries = 0;
-    uint32_t wait = c->queries >= e->lim.queries
+    uint32_t wait = asked_count(&c->asked, ASKED_QUERY, edge_ms32(e), LOST_MS) >= e->lim.queries
                         ? 250
                         : ratelimit_take(&c->query, e->lim.query_rate, e->lim.query_burst, edge_ms32(e));
     if (wait) {
@@ -37,7 +29,6 @@ void verb_query(struct edge_core *e, struct econn *c, uint16_t type, uint32_t se
         edge_error(e, c, seq_id, IM__CODE__BUSY, NULL, 1000);
         return;
     }
-    c->queries++;
-    c->query_ms = edge_ms32(e);
+    asked_add(&c->asked, ASKED_QUERY, seq_id, edge_ms32(e));
     e->stats.queries++;
 }

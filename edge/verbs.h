@@ -21,8 +21,6 @@ void verb_token_lookup(struct edge_core *, struct econn *, const Im__LookupReply
 void verb_register_job(struct edge_core *, struct econn *, bool ok, struct slice sealed);
 void verb_login_job(struct edge_core *, struct econn *, bool ok);
 void verb_login_verdict(struct edge_core *, struct econn *, const Im__LoginVerdict *);
-void verb_pull_over(struct econn *);  /* a page came, or never will */
-void verb_query_over(struct econn *); /* likewise an answer */
 /* verb_token.c: a token of the session's generation. */
 void edge_token(const struct edge_core *, const struct econn *, const char *login, char out[TOKEN_TEXT_MAX],
                 int64_t *expires_ms);

@@ -220,6 +220,10 @@ static void test_few_pages_at_once(void **state)
     er_expect_error(r, u.conn, 100, IM__CODE__TOO_MANY_REQUESTS, NULL);
     er_item(r, ER_EPOCH, IM__ITEM_KIND__ITEM_REPLY, IM__FRAME_TYPE__PULL_OFFLINE_RSP, 1, &rsp.base, &s, conv1,
             0);
+    er_item(r, ER_EPOCH, IM__ITEM_KIND__ITEM_REPLY, IM__FRAME_TYPE__PULL_OFFLINE_RSP, 1, &rsp.base, &s, conv1,
+            0); /* more of it, or once more: it was one request */
+    er_item(r, ER_EPOCH, IM__ITEM_KIND__ITEM_REPLY, IM__FRAME_TYPE__PULL_OFFLINE_RSP, 0, &rsp.base, &s, conv1,
+            0);                       /* one that came by itself */
     er_report(r, n + 1, SENT_FAILED); /* this page will never come */
     for (uint32_t i = 101; i <= 110; i++)
         er_send(r, u.conn, IM__FRAME_TYPE__PULL_OFFLINE_REQ, i, &q.base);
