@@ -65,8 +65,12 @@ int ctl_number(const char *text, const char *option, int64_t least, int64_t *out
  * and without --yes it is no, and said so. */
 bool ctl_sure(const struct ctl *, const char *question);
 
-extern const struct ctl_command ctl_init, ctl_topics, ctl_migrate, ctl_user, ctl_tail, ctl_lag, ctl_doctor;
-extern const struct ctl_command ctl_trace;
+extern const struct ctl_command ctl_init, ctl_topics, ctl_migrate, ctl_user, ctl_tail, ctl_lag, ctl_doctor, ctl_ready;
+extern const struct ctl_command ctl_rebuild_history;
+extern const struct ctl_command ctl_rebuild_queues, ctl_rebuild_accounts, ctl_rebuild_checkpoints;
+extern const struct ctl_command ctl_fold, ctl_export, ctl_import;
+extern const struct ctl_command ctl_trace, ctl_dlq_list, ctl_dlq_show, ctl_dlq_retry, ctl_dlq_drop;
+extern const struct ctl_command ctl_webhooks;
 
 /* ---- for topics, lag, doctor ---- */
 /* True, after a pause: this passes by itself, ask once more. *tries begins at 0. */

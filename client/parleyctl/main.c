@@ -16,7 +16,20 @@ static const struct ctl_command *const commands[] = {
     &ctl_tail,
     &ctl_lag,
     &ctl_doctor,
+    &ctl_ready,
+    &ctl_rebuild_history,
+    &ctl_rebuild_queues,
+    &ctl_rebuild_accounts,
+    &ctl_rebuild_checkpoints,
+    &ctl_fold,
+    &ctl_export,
+    &ctl_import,
     &ctl_trace,
+    &ctl_dlq_list,
+    &ctl_dlq_show,
+    &ctl_dlq_retry,
+    &ctl_dlq_drop,
+    &ctl_webhooks,
 };
 
 static const char head[] =

@@ -1,0 +1,36 @@
+/* rebuild_rows.h: rows that a rebuild holds back between two commits: of each key the last one, so that a cell that
+ * changes with every message is written once a commit. And which keys may be in the database already, roughly.
+ *
+ * Rows are copied. Ends the process without memory. One thread. */
+#ifndef PARLEY_CTL_REBUILD_ROWS_H
+#define PARLEY_CTL_REBUILD_ROWS_H
+
+#include "common/base/store.h"
+
+struct held_row {
+    struct held_row *next;  /* of this table, in the order of the keys' first rows */
+    struct held_row *chain; /* private, as are the next two */
+    uint64_t hash;
+    uint32_t room;
+    uint8_t table;
+    struct slice key, row; /* row.n == 0: delete */
+};
+
+struct held;
+struct held *held_new(void);
+void held_free(struct held *);
+void held_put(struct held *, uint8_t table, struct slice key, struct slice row);
+const struct held_row *held_find(const struct held *, uint8_t table, struct slice key);
+const struct held_row *held_first(const struct held *, uint8_t table);
+size_t held_count(const struct held *);
+size_t held_bytes(const struct held *);
+void held_clear(struct held *);
+
+/* A set of keys that answers "not in it" for sure and "in it" now and then wrongly; 8 MiB whatever comes. */
+struct seen;
+struct seen *seen_new(void);
+void seen_free(struct seen *);
+void seen_add(struct seen *, uint8_t table, struct slice key);
+bool seen_maybe(const struct seen *, uint8_t table, struct slice key); /* NULL: true */
+
+#endif
