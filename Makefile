@@ -38,7 +38,7 @@ say = $(if $(V),@:,@printf '  %-7s %s\n' $(1) '$(2)')
 
 # ---- what must be installed; asked once, at the start, so that the message comes before any compiler error ----
 PKGS := rdkafka libpq hiredis jansson cmocka libsodium libmicrohttpd openssl libedit libxxhash libcurl libprotobuf-c
-NO_PKGS_GOALS := help deps deps-dev clean distclean format format-check lint test demo bench bench-history-100m
+NO_PKGS_GOALS := help deps deps-dev clean distclean format format-check lint test demo bench bench-history-100m faults faults-planted
 ifneq ($(filter-out $(NO_PKGS_GOALS),$(or $(MAKECMDGOALS),all)),)
   PKG_FLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null || echo missing)
   HAVE_REST := $(shell command -v $(PROTOC) >/dev/null && command -v $(PROTOC_C) >/dev/null && \
@@ -268,10 +268,18 @@ fuzz: ## libFuzzer builds of tests/fuzz (needs clang), into $(B)-address-undefin
 	@command -v clang >/dev/null || { echo 'make fuzz needs clang: run `make deps-dev`'; exit 2; }
 	+$(MAKE) CC=clang FUZZ=1 SANITIZE=address,undefined fuzzers
 	@echo 'run one: $(B)-address-undefined-fuzz/tests/fuzz/fuzz_X -max_total_time=60 tests/fuzz/corpus/X'
+FAULTS := --bin '$(if $(CRASH_POINTS),$(O),$(O)-crash)/bin' $(if $(ONLY),--only '$(ONLY)') \
+          $(if $(filter file,$(origin SEED)),,--seed $(SEED)) $(if $(filter file,$(origin SEEDS)),,--seeds $(SEEDS)) $(if $(REPORT),--report)
+faults: ## try the faults on real servers and judge what clients saw; ONLY=8,11 SEED=n SEEDS=n REPORT=1
+	@+$(PYTHON_FIRST) $(MAKE) CRASH_POINTS=1 programs
+	@tests/faults/run --keep $(FAULTS)
+faults-planted: ## the same harness on programs with a defect planted: each has to turn it red
+	@+$(PYTHON_FIRST) $(MAKE) CRASH_POINTS=1 programs
+	@tests/faults/planted $(FAULTS)
 planted: ## show that the crash and random-operations tests notice planted defects
 	+$(MAKE) CRASH_POINTS=1 build-crash
 	tests/planted '$(if $(CRASH_POINTS),$(O),$(O)-crash)'
-.PHONY: planted fuzzers build-unit build-integration build-crash
+.PHONY: planted faults faults-planted fuzzers build-unit build-integration build-crash
 fuzzers: $(FUZZERS)
 # What tests/run needs for part of the tests, so that a file in progress elsewhere does not stand in the way.
 chosen = $(if $(TEST),$(foreach t,$(1),$(if $(findstring $(TEST),$(notdir $t)),$t)),$(1))
@@ -301,7 +309,7 @@ compile_commands.json: Makefile $(O)/flags $(GEN_H) ## for editors and clang too
 	@{ echo '['; for f in $(C_SRC); do printf '%s{"directory":"%s","file":"%s","arguments":[' "$$sep" "$(CURDIR)" "$$f"; \
 	  printf '"%s",' $(CC) $(OUR_CFLAGS) $(CFLAGS); printf '"-c","%s"]}\n' "$$f"; sep=,; done; echo ']'; } > $@
 
-install: all ## programs, libparley, header, protos, descriptor set and schema under $(DESTDIR)$(prefix)
+install: programs ## programs, libparley, header, protos, descriptor set and schema under $(DESTDIR)$(prefix)
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir) $(DESTDIR)$(includedir) $(DESTDIR)$(datadir)/proto
 	$(if $(PROGRAMS),install -m 755 $(PROGRAMS) $(DESTDIR)$(bindir))
 	$(if $(CLIENT_SRC),install -m 644 $(O)/libparley.a $(DESTDIR)$(libdir))
