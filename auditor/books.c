@@ -3,7 +3,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 
-#define CROWDS_SHARE 4 /* of the memory, for those kept for the next message */
+#define VIEWERS_SHARE 4 /* of the memory, for those kept for the next message */
 
 static void *must(void *p)
 {
@@ -39,21 +39,21 @@ struct books *books_new(const struct books_conf *conf)
 
 static void entry_free(struct entry *e)
 {
-    crowd_unref(e->crowd);
+    viewers_unref(e->viewers);
     free(e->leaving);
     free((void *)(uintptr_t)e->value.p);
     free(e);
 }
 
-static void forget_crowds(struct book *k)
+static void forget_viewerss(struct book *k)
 {
-    struct crowd_kept *c, *next;
-    HASH_ITER (hh, k->crowds, c, next) {
-        HASH_DEL(k->crowds, c);
-        crowd_unref(c->crowd);
+    struct viewers_kept *c, *next;
+    HASH_ITER (hh, k->viewerss, c, next) {
+        HASH_DEL(k->viewerss, c);
+        viewers_unref(c->viewers);
         free(c);
     }
-    k->crowd_bytes = 0;
+    k->viewers_bytes = 0;
 }
 
 static void book_clear(struct book *k)
@@ -65,7 +65,7 @@ static void book_clear(struct book *k)
     }
     books_forget_early(k);
     late_forget(k);
-    forget_crowds(k);
+    forget_viewerss(k);
     recent_free(k->recent);
     *k = (struct book){.next = -1};
 }
@@ -209,32 +209,33 @@ static bool moves(uint32_t kind)
            kind == IM__CONV_KIND__CONV_GROUP_APPROVE || kind == IM__CONV_KIND__CONV_GROUP_DISSOLVE;
 }
 
-static struct crowd *crowd_of(struct books *b, struct book *k, const struct books_folded *f, size_t *charge)
+static struct viewers *viewers_of(struct books *b, struct book *k, const struct books_folded *f,
+                                  size_t *charge)
 {
     struct id16 id = f->rec->event.conv;
-    struct crowd_kept *c;
+    struct viewers_kept *c;
     if (conv_type(f->conv) != CONV_GROUP)
-        return crowd_new(f->conv, f->out->seq);
-    HASH_FIND(hh, k->crowds, &id, sizeof id, c);
+        return viewers_new(f->conv, f->out->seq);
+    HASH_FIND(hh, k->viewerss, &id, sizeof id, c);
     if (c && !moves(f->rec->event.kind))
-        return crowd_ref(c->crowd);
+        return viewers_ref(c->viewers);
     if (c) {
-        k->crowd_bytes -= crowd_bytes(c->crowd);
-        HASH_DEL(k->crowds, c);
-        crowd_unref(c->crowd);
+        k->viewers_bytes -= viewers_bytes(c->viewers);
+        HASH_DEL(k->viewerss, c);
+        viewers_unref(c->viewers);
         free(c);
     }
-    struct crowd *now = crowd_new(f->conv, f->out->seq);
-    *charge += crowd_bytes(now);
+    struct viewers *now = viewers_new(f->conv, f->out->seq);
+    *charge += viewers_bytes(now);
     if (now->passing)
         return now;
-    if (k->crowd_bytes > b->conf.bytes / CROWDS_SHARE)
-        forget_crowds(k);
-    k->crowd_bytes += crowd_bytes(now);
+    if (k->viewers_bytes > b->conf.bytes / VIEWERS_SHARE)
+        forget_viewerss(k);
+    k->viewers_bytes += viewers_bytes(now);
     c = must(calloc(1, sizeof *c));
     c->conv = id;
-    c->crowd = crowd_ref(now);
-    HASH_ADD(hh, k->crowds, conv, sizeof c->conv, c);
+    c->viewers = viewers_ref(now);
+    HASH_ADD(hh, k->viewerss, conv, sizeof c->conv, c);
     return now;
 }
 
@@ -269,9 +270,9 @@ static struct entry *entry_new(struct books *b, struct book *k, const struct boo
         e->trace_n = CODEC_TRACE;
     }
     e->charge = sizeof *e;
-    e->crowd = crowd_of(b, k, f, &e->charge);
-    e->told = !e->crowd || f->record->time_ms < k->cover_ms;
-    if (e->crowd && e->told)
+    e->viewers = viewers_of(b, k, f, &e->charge);
+    e->told = !e->viewers || f->record->time_ms < k->cover_ms;
+    if (e->viewers && e->told)
         report_unjudged("delivery", 1);
     note_leaving(e, &rec->event);
     entry_open_body(b, e, rec);

@@ -15,8 +15,8 @@
 #ifndef PARLEY_AUDITOR_BOOKS_H
 #define PARLEY_AUDITOR_BOOKS_H
 
-#include "auditor/crowd.h"
 #include "auditor/report.h"
+#include "auditor/viewers.h"
 #include "common/im/bodykeys.h"
 
 #define BOOKS_ROWS  500   /* numbered records compared with PostgreSQL at a time */

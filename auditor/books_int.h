@@ -26,10 +26,10 @@ struct entry {
     struct slice value; /* the record, while its body is sealed yet; owned */
     uint8_t trace[CODEC_TRACE];
     uint8_t trace_n;
-    bool told, written;   /* judged by delivery, by history */
-    bool nameless;        /* somebody got it who is not known */
-    struct crowd *crowd;  /* NULL: everybody's */
-    struct id16 *leaving; /* who see it as their last; owned */
+    bool told, written;      /* judged by delivery, by history */
+    bool nameless;           /* somebody got it who is not known */
+    struct viewers *viewers; /* NULL: everybody's */
+    struct id16 *leaving;    /* who see it as their last; owned */
     size_t n_leaving, charge;
     uint64_t seen; /* bit i: see must_bit() */
 };
@@ -62,10 +62,10 @@ struct late { /* to be asked of PostgreSQL */
     bool suspected;
 };
 
-struct crowd_kept {
+struct viewers_kept {
     UT_hash_handle hh;
     struct id16 conv;
-    struct crowd *crowd;
+    struct viewers *viewers;
 };
 
 struct book { /* a partition */
@@ -78,9 +78,9 @@ struct book { /* a partition */
     struct entry *untold; /* the first not judged by delivery */
     struct early *early;  /* by name */
     struct late *late, **late_last, *asked;
-    struct crowd_kept *crowds;
+    struct viewers_kept *viewerss;
     struct recent *recent;
-    size_t n, bytes, crowd_bytes, n_early, n_late;
+    size_t n, bytes, viewers_bytes, n_early, n_late;
 };
 
 #define EARLY_MAX 50000 /* of all partitions */

@@ -13,7 +13,7 @@ static bool is_leaving(const struct entry *e, struct id16 user)
 
 int must_bit(const struct entry *e, int64_t index)
 {
-    uint64_t n = e->crowd->n, first = e->name.seq % n * BOOKS_MUST % n,
+    uint64_t n = e->viewers->n, first = e->name.seq % n * BOOKS_MUST % n,
              rel = ((uint64_t)index + n - first) % n;
     return n <= BOOKS_MUST ? (int)index : rel < BOOKS_MUST ? (int)rel : -1;
 }
@@ -38,8 +38,8 @@ static void entry_seen(struct books *b, struct book *k, struct entry *e, const s
     else if (s->has_body && e->body_state == BODY_KNOWN && memcmp(s->body, e->body, BOOKS_HASH) != 0)
         differs(b, s, "another text");
     e->nameless |= s->nameless;
-    for (size_t i = 0; e->crowd && i < s->n_users; i++) {
-        int64_t at = crowd_find(e->crowd, s->users[i]);
+    for (size_t i = 0; e->viewers && i < s->n_users; i++) {
+        int64_t at = viewers_find(e->viewers, s->users[i]);
         int bit = at < 0 ? -1 : must_bit(e, at);
         if (bit >= 0)
             e->seen |= UINT64_C(1) << bit;
@@ -187,12 +187,12 @@ static void judge(const struct books *b, int32_t part, const struct entry *e)
                         .conv = e->name.conv,
                         .seq = e->name.seq,
                         .what = "fanout is past it, and this member is in no record"};
-    for (uint32_t i = 0; i < e->crowd->n; i++) {
+    for (uint32_t i = 0; i < e->viewers->n; i++) {
         int bit = must_bit(e, i);
-        if (bit < 0 || e->seen >> bit & 1 || id_eq(e->crowd->users[i], e->sender))
+        if (bit < 0 || e->seen >> bit & 1 || id_eq(e->viewers->users[i], e->sender))
             continue;
         if (missing++ == 0)
-            f.user = e->crowd->users[i];
+            f.user = e->viewers->users[i];
     }
     if (missing)
         report_add(b->conf.report, &f);

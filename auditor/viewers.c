@@ -1,4 +1,4 @@
-#include "auditor/crowd.h"
+#include "auditor/viewers.h"
 
 #include <stdlib.h>
 
@@ -14,7 +14,7 @@ static int by_id(const void *a, const void *b)
     return memcmp(a, b, ID_SIZE);
 }
 
-struct crowd *crowd_new(const struct conv *conv, uint64_t seq)
+struct viewers *viewers_new(const struct conv *conv, uint64_t seq)
 {
     struct id16 pair[2];
     const struct conv_seat *seats;
@@ -23,8 +23,8 @@ struct crowd *crowd_new(const struct conv *conv, uint64_t seq)
         return NULL;
     for (unsigned b = 0; n == 0 && b < CONV_BUCKETS; b++)
         room += conv_roster(conv, b, &seats);
-    struct crowd *c = must(malloc(sizeof *c + (room ? room : 1) * sizeof *c->users));
-    *c = (struct crowd){.refs = 1, .n = (uint32_t)n};
+    struct viewers *c = must(malloc(sizeof *c + (room ? room : 1) * sizeof *c->users));
+    *c = (struct viewers){.refs = 1, .n = (uint32_t)n};
     if (n)
         memcpy(c->users, pair, n * sizeof *pair);
     for (unsigned b = 0; n == 0 && b < CONV_BUCKETS; b++) {
@@ -41,20 +41,20 @@ struct crowd *crowd_new(const struct conv *conv, uint64_t seq)
     return c;
 }
 
-struct crowd *crowd_ref(struct crowd *c)
+struct viewers *viewers_ref(struct viewers *c)
 {
     if (c)
         c->refs++;
     return c;
 }
 
-void crowd_unref(struct crowd *c)
+void viewers_unref(struct viewers *c)
 {
     if (c && --c->refs == 0)
         free(c);
 }
 
-int64_t crowd_find(const struct crowd *c, struct id16 user)
+int64_t viewers_find(const struct viewers *c, struct id16 user)
 {
     const struct id16 *at = c->n ? bsearch(&user, c->users, c->n, sizeof *c->users, by_id) : NULL;
     return at ? at - c->users : -1;
