@@ -5,6 +5,8 @@
  */
 #include "edge/verbs.h"
 
+#include "common/im/bodykeys.h"
+
 #include <errno.h>
 
 static const Im__LoginReq *request(struct edge_core *e, const struct pend *p)
@@ -41,6 +43,7 @@ static void ask(struct edge_core *e, struct econn *c, const Im__LoginReq *req, c
     Im__Session pb;
     struct session me;
     struct flight about = {.type = IM__FRAME_TYPE__LOGIN_REQ, .seq_id = c->pend->seq_id};
+    uint8_t key[BODY_KEY_SEALED];
     if (!req) {
         deny(e, c, IM__CODE__INTERNAL, 1000);
         return;
@@ -51,6 +54,8 @@ static void ask(struct edge_core *e, struct econn *c, const Im__LoginReq *req, c
     login.device_class = req->device_class;
     login.client = req->client;
     login.fresh = req->fresh;
+    body_key_make(e->secrets, c->user, key); /* for an account that has none yet */
+    login.body_key = codec_bytes(slice_of(key, sizeof key));
     if (t) {
         login.token_device = t->device;
         login.token_generation = t->generation;

@@ -1,6 +1,8 @@
 /* verb_register.c: REGISTER_REQ: hash the password, seal it, let the router decide who was first. */
 #include "edge/verbs.h"
 
+#include "common/im/bodykeys.h"
+
 void verb_register(struct edge_core *e, struct econn *c, uint32_t seq_id, struct slice payload,
                    ProtobufCMessage *m)
 {
@@ -38,10 +40,13 @@ void verb_register_job(struct edge_core *e, struct econn *c, bool ok, struct sli
     Im__Session pb;
     struct session me;
     struct flight about = {.type = IM__FRAME_TYPE__REGISTER_REQ, .seq_id = p->seq_id};
+    uint8_t key[BODY_KEY_SEALED];
+    body_key_make(e->secrets, p->target, key);
     edge_inbound(e, c, false, p->seq_id, &in, &pb, &me);
     reg.login = p->login;
     reg.display_name = req ? req->display_name : (char *)"";
     reg.verifier = codec_bytes(sealed);
+    reg.body_key = codec_bytes(slice_of(key, sizeof key));
     in.body_case = IM__INBOUND__BODY_REGISTER_;
     in.register_ = &reg;
     p->stage = P_REPLY;

@@ -3,6 +3,7 @@
 #include "common/base/arena_protobuf.h"
 #include "common/base/log.h"
 #include "common/base/metrics.h"
+#include "common/im/bodykeys.h"
 #include "common/im/codes.h"
 #include "common/im/convcache.h"
 #include "common/im/convrec.h"
@@ -26,6 +27,7 @@ struct fanout {
     struct tell *tell;
     struct arena *scratch; /* of the signal being read */
     struct ahead ahead;
+    struct bodykeys *bodies; /* NULL: bodies are told as they are */
     int64_t quiet;
     int32_t part;
     size_t bytes_told, convs_told;
@@ -54,6 +56,7 @@ static void *fanout_open(const struct core_open *o)
     f->part = o->part;
     f->quiet = o->quiet[0];
     f->convs = convcache_new(F_CELL, (size_t)s->cache_bytes);
+    f->bodies = ((const struct fanout_views *)o->shared)->bodies;
     f->tell = tell_new(o->shared);
     f->scratch = arena_new(4096);
     if (!f->convs || !f->tell || !f->scratch) {
@@ -82,6 +85,34 @@ static enum core_rc decode(const struct fanout *f, const struct record *r, struc
     return CORE_OK;
 }
 
+/* Can the body be opened? */
+static enum core_rc look(const struct fanout *f, const struct record *r, const struct convrec *rec)
+{
+    switch (f->bodies ? bodykeys_look(f->bodies, rec) : BODY_OK) {
+    case BODY_LATER:
+        return CORE_LATER;
+    case BODY_LOCKED:
+        return stop(f, r, "the sender's key is sealed under a master key that is not in the ring");
+    default:
+        return CORE_OK;
+    }
+}
+
+/* As it was said, or empty. */
+static enum core_rc open_body(const struct fanout *f, const struct record *r, struct convrec *rec,
+                              struct fx *fx)
+{
+    struct convrec_body clear;
+    if (!f->bodies)
+        return CORE_OK;
+    uint8_t *room = rec->body.key_id ? fx_alloc(fx, rec->body.sealed.n) : NULL;
+    enum bodykeys_rc rc = bodykeys_open(f->bodies, rec, room, &clear);
+    if (rc != BODY_OK && rc != BODY_ERASED)
+        return stop(f, r, "the sender's key is gone that was here a moment ago");
+    rec->body = clear;
+    return CORE_OK;
+}
+
 /* NULL: nothing that can be told. Until the next call. */
 static const Im__SignalRecord *signal_of(struct fanout *f, const struct record *r)
 {
@@ -100,7 +131,7 @@ static enum core_rc fanout_plan(void *core, const struct record *r, struct want 
         return s ? tell_plan_signal(f->convs, s, want) : CORE_OK;
     }
     enum core_rc rc = decode(f, r, &rec);
-    if (rc)
+    if (rc || (rc = look(f, r, &rec)))
         return rc;
     bool waits = ahead_plan(&f->ahead, r->offset, want);
     rc = convcache_plan(f->convs, &rec.event, want);
@@ -153,7 +184,7 @@ static enum core_rc fanout_step(void *core, const struct record *r, int64_t now_
         return CORE_OK;
     }
     enum core_rc rc = decode(f, r, &rec);
-    if (rc)
+    if (rc || (rc = open_body(f, r, &rec, fx)))
         return rc;
     if (ahead_has(&f->ahead, r->offset)) {
         /* The cells know this record already: tell what they decided then. */

@@ -24,10 +24,13 @@ struct fanout_settings {
     int64_t cache_bytes; /* conversations kept between batches, per partition */
 };
 
+struct bodykeys;
+
 struct fanout_views { /* the core's `shared` */
     const struct presence *presence;
     const struct lease *lease;
-    int32_t offline_parts; /* partitions of im.offline */
+    int32_t offline_parts;   /* partitions of im.offline */
+    struct bodykeys *bodies; /* opens what is said; NULL: it is told as it is */
 };
 
 /* One input: T_CONVERSATION. Records of T_SIGNAL may be offered besides (shell_offer): they change nothing, are told

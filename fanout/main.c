@@ -1,6 +1,6 @@
 /* parley-fanout: gives every message its number and says which edges get it.
  *
- * reads    im.conversation (group parley-fanout); im.lease and im.presence as views; of the partitions it has, what is
+ * reads    im.conversation (group parley-fanout); im.lease, im.presence and im.vault as views; of the partitions it has, what is
  *          new in im.signal (no group, no commit: what is missed is missed)
  * writes   im.deliver.<slot>, im.offline, im.dlq
  * keeps    the reducer's cells in Redis; recovers them from PostgreSQL
@@ -18,6 +18,7 @@
 struct settings {
     struct fanout_settings core;
     struct deploy_settings deploy;
+    struct bodyview_settings bodies;
 };
 
 static const struct conf_def fanout_defs[] = {
@@ -36,6 +37,7 @@ struct process {
     struct fanout_views views;
     struct restore_conf restore;
     struct klive *signals;
+    struct secrets *secrets;
 };
 
 static const uint16_t inputs[] = {T_CONVERSATION};
@@ -81,8 +83,10 @@ static void started(void *ctx)
     struct process *p = ctx;
     const struct follow *v = &p->worker.views;
     const struct deploy *d = &p->worker.deploy;
-    p->views = (struct fanout_views){
-        .presence = v->presence, .lease = v->lease, .offline_parts = topics_get(d->topics, T_OFFLINE)->parts};
+    p->views = (struct fanout_views){.presence = v->presence,
+                                     .lease = v->lease,
+                                     .bodies = bodyview_keys(p->worker.bodies),
+                                     .offline_parts = topics_get(d->topics, T_OFFLINE)->parts};
     const struct klive_conf conf = {.kafka = d->kafka,
                                     .topic = T_SIGNAL,
                                     .name = topics_name(d->topics, T_SIGNAL),
@@ -100,6 +104,9 @@ static int init(struct daemon_run *run)
     struct process *p = run->state = calloc(1, sizeof *p);
     if (!p)
         return -ENOMEM;
+    p->secrets = bodyview_secrets(&s->bodies);
+    if (!p->secrets)
+        return -EINVAL;
     p->restore = (struct restore_conf){.loop = run->loop, .conninfo = s->deploy.postgres};
     p->conf = (struct worker_conf){.name = "fanout",
                                    .group = GROUP_FANOUT,
@@ -110,6 +117,8 @@ static int init(struct daemon_run *run)
                                    .ops = &fanout_core,
                                    .shared = &p->views,
                                    .follow = FOLLOW_PRESENCE,
+                                   .bodies = true,
+                                   .secrets = p->secrets,
                                    .recover = recover,
                                    .recover_room = recover_room,
                                    .recover_cancel = recover_cancel,
@@ -134,12 +143,14 @@ static void fini(struct daemon_run *run)
         return;
     worker_release(&p->worker); /* closes what is open */
     klive_free(p->signals);
+    secrets_free(p->secrets);
     free(p);
 }
 
 int main(int argc, char **argv)
 {
     static const struct conf_table tables[] = {CONF_TABLE(fanout_defs, struct settings, core),
+                                               BODYVIEW_TABLE(struct settings, bodies),
                                                DEPLOY_TABLE(struct settings, deploy)};
     return daemon_main(
         argc, argv,

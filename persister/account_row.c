@@ -158,3 +158,19 @@ int verifier_row_parse(struct slice row, uint32_t *master_key, struct slice *ver
     *verifier = (struct slice){(const uint8_t *)row.p + 4, row.n - 4};
     return 0;
 }
+
+struct slice erased_row_pack(struct fx *fx, const struct erased_row *e)
+{
+    uint8_t *row = fx_alloc(fx, 16);
+    w64(w64(row, (uint64_t)e->source_offset), (uint64_t)e->erased_ms);
+    return (struct slice){row, 16};
+}
+
+int erased_row_parse(struct slice s, struct erased_row *e)
+{
+    const uint8_t *p = s.p;
+    if (s.n != 16)
+        return -EBADMSG;
+    *e = (struct erased_row){(int64_t)rd(p, 8), (int64_t)rd(p + 8, 8)};
+    return 0;
+}

@@ -1,5 +1,6 @@
 #include "common/base/log.h"
 #include "common/base/metrics.h"
+#include "common/im/bodykeys.h"
 #include "common/im/convcache.h"
 #include "common/im/convrec.h"
 #include "persister/core.h"
@@ -17,6 +18,7 @@ METRIC_GAUGE(cache_bytes, "parley_persister_cache_bytes", "Memory of conversatio
 
 struct pconv {
     struct convcache *convs;
+    struct bodykeys *bodies;
     int32_t part;
     int64_t n_rows; /* of this batch */
     size_t bytes_told;
@@ -39,6 +41,7 @@ static void *pconv_open(const struct core_open *o)
     if (!p)
         return NULL;
     p->part = o->part;
+    p->bodies = s->bodies;
     p->convs = convcache_new(P_CELL, (size_t)s->cache_bytes);
     if (!p->convs) {
         free(p);
@@ -66,11 +69,41 @@ static enum core_rc decode(const struct pconv *p, const struct record *r, struct
     return CORE_OK;
 }
 
+/* Can the body be opened? */
+static enum core_rc look(const struct pconv *p, const struct record *r, const struct convrec *rec)
+{
+    switch (p->bodies ? bodykeys_look(p->bodies, rec) : BODY_OK) {
+    case BODY_LATER:
+        return CORE_LATER;
+    case BODY_LOCKED:
+        return stop(p, r, "the sender's key is sealed under a master key that is not in the ring");
+    default:
+        return CORE_OK;
+    }
+}
+
+/* As it was said, or empty. */
+static enum core_rc open_body(const struct pconv *p, const struct record *r, struct convrec *rec,
+                              struct fx *fx)
+{
+    struct convrec_body clear;
+    if (!p->bodies)
+        return CORE_OK;
+    uint8_t *room = rec->body.key_id ? fx_alloc(fx, rec->body.sealed.n) : NULL;
+    enum bodykeys_rc rc = bodykeys_open(p->bodies, rec, room, &clear);
+    if (rc != BODY_OK && rc != BODY_ERASED)
+        return stop(p, r, "the sender's key is gone that was here a moment ago");
+    rec->body = clear;
+    return CORE_OK;
+}
+
 static enum core_rc pconv_plan(void *core, const struct record *r, struct want *want)
 {
     struct pconv *p = core;
     struct convrec rec;
     enum core_rc rc = decode(p, r, &rec);
+    if (rc == CORE_OK)
+        rc = look(p, r, &rec);
     return rc ? rc : convcache_plan(p->convs, &rec.event, want);
 }
 
@@ -104,7 +137,7 @@ static enum core_rc pconv_step(void *core, const struct record *r, int64_t now_m
     struct model_before before;
     (void)now_ms;
     enum core_rc rc = decode(p, r, &rec);
-    if (rc)
+    if (rc || (rc = open_body(p, r, &rec, fx)))
         return rc;
     model_look(convcache_find(p->convs, rec.event.conv), &rec.event, &before);
     rc = convcache_apply(p->convs, &rec.event, &out);

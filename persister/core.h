@@ -11,8 +11,11 @@
 
 #include "common/base/core.h"
 
+struct bodykeys;
+
 struct persister_settings {
-    int64_t cache_bytes; /* conversations kept between batches, per partition */
+    int64_t cache_bytes;     /* conversations kept between batches, per partition */
+    struct bodykeys *bodies; /* opens what was said (bodykeys.h); NULL: it is kept as it is */
 };
 
 extern const struct core_ops persister_conv;

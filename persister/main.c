@@ -1,11 +1,12 @@
 /* parley-persister: keeps history, accounts and the state of conversations in PostgreSQL.
  *
- * reads    im.conversation; im.user and im.vault (group parley-persister)
+ * reads    im.conversation; im.user and im.vault (group parley-persister); im.vault as a view, for the body keys
  * writes   im.dlq
  * keeps    rows, cells and marks in PostgreSQL, one transaction a batch
  * commits  when that transaction is */
 #include "common/base/db.h"
 #include "common/base/log.h"
+#include "common/im/bodyview.h"
 #include "common/im/deploy.h"
 #include "common/im/schema.h"
 #include "common/im/schema_wait.h"
@@ -22,6 +23,7 @@
 struct settings {
     struct persister_settings core;
     struct deploy_settings deploy;
+    struct bodyview_settings bodies;
     int64_t batch_rows, search_share;
 };
 
@@ -43,9 +45,12 @@ struct process {
     struct deploy deploy;
     struct db *db;
     struct store *store;
+    struct persister_settings core; /* as configured, and with the keys */
+    struct secrets *secrets;
+    struct bodyview *bodies;
     struct indexer *indexer; /* NULL: off */
     struct timer schema_timer;
-    bool topics_there, schema_there;
+    bool keys_there, schema_there;
     struct shell_decl decls[2];
     struct shell *shells[2];
     int stopping;
@@ -59,7 +64,7 @@ static const uint16_t outputs[] = {T_DLQ};
 
 static void start(struct process *p)
 {
-    if (!p->topics_there || !p->schema_there || p->shells[0] || p->stopping)
+    if (!p->keys_there || !p->schema_there || p->shells[0] || p->stopping)
         return;
     for (size_t i = 0; i < ARRAY_LEN(p->shells); i++) {
         p->shells[i] = shell_new(p->run->loop, &p->decls[i]);
@@ -70,11 +75,20 @@ static void start(struct process *p)
     }
 }
 
+static void keys_ready(void *ctx)
+{
+    struct process *p = ctx;
+    p->core.bodies = bodyview_keys(p->bodies);
+    p->keys_there = true;
+    start(p);
+}
+
 static void topics_ready(void *ctx)
 {
     struct process *p = ctx;
-    p->topics_there = true;
-    start(p);
+    p->bodies = bodyview_new(p->run, &p->deploy, p->secrets, keys_ready, p);
+    if (!p->bodies)
+        daemon_fail(p->run);
 }
 
 static void schema_answer(void *ctx, const struct db_result *r)
@@ -145,7 +159,7 @@ static void declare(struct process *p, const struct settings *s)
         .n_topics = p->deploy.n_ktopics,
         .outputs = outputs,
         .n_outputs = ARRAY_LEN(outputs),
-        .settings = &s->core,
+        .settings = &p->core,
         .store = p->store,
         .ready = p->run->ready,
         .dlq_topic = T_DLQ,
@@ -180,6 +194,10 @@ static int init(struct daemon_run *run)
     p->run = run;
     run->state = p;
     timer_init(&p->schema_timer, schema_again);
+    p->core = s->core;
+    p->secrets = bodyview_secrets(&s->bodies);
+    if (!p->secrets)
+        return -EINVAL;
     int rc = deploy_init(&p->deploy, &s->deploy, "persister");
     if (rc)
         return rc;
@@ -227,6 +245,8 @@ static void fini(struct daemon_run *run)
         return;
     for (size_t i = 0; i < ARRAY_LEN(p->shells); i++)
         shell_free(p->shells[i]);
+    bodyview_free(p->bodies);
+    secrets_free(p->secrets);
     indexer_free(p->indexer);
     store_free(p->store);
     db_free(p->db);
@@ -238,6 +258,7 @@ static void fini(struct daemon_run *run)
 int main(int argc, char **argv)
 {
     static const struct conf_table tables[] = {CONF_TABLE(persister_defs, struct settings, core),
+                                               BODYVIEW_TABLE(struct settings, bodies),
                                                {.defs = batch_defs, .n = ARRAY_LEN(batch_defs)},
                                                DEPLOY_TABLE(struct settings, deploy)};
     return daemon_main(argc, argv,

@@ -61,7 +61,7 @@ static void clean(const struct convrec_body *b, struct message_texts *t)
 {
     t->text = b->text;
     t->type = b->content_type;
-    t->data = b->key_id ? b->sealed : b->data;
+    t->data = b->sealed.n ? b->sealed : b->data; /* sealed: by whom has no keys */
     if (!utf8_valid(t->text.p, t->text.n)) {
         t->data = t->data.n ? t->data : t->text;
         t->text = (struct slice){0};

@@ -36,7 +36,7 @@ void model_look(const struct conv *c, const struct conv_event *ev, struct model_
 
 static struct slice body_text(const struct convrec *rec)
 {
-    return rec->body.key_id ? (struct slice){"", 0} : row_text(rec->body.text);
+    return row_text(rec->body.text); /* nothing while it is sealed, or erased */
 }
 
 /* The first record that shows: a refused one may have made the conversation before, which nobody could see. In

@@ -20,12 +20,13 @@ enum persister_table {
     P_VERIFIER = 5, /* user:16 → master key and verifier; written, never read */
     P_EVENT = 6,    /* append only: struct message_row with all columns; the same SQL table as P_MESSAGE */
     P_CONVERSATION =
-        7,        /* conv:16 → struct conversation_row; this and the next four are written, never read */
-    P_MEMBER = 8, /* user:16 ‖ conv:16 → struct member_row */
-    P_MARKS = 9,  /* user:16 ‖ conv:16 → struct marks_row, after P_MEMBER: columns of the same SQL row */
-    P_ASK = 10,   /* conv:16 ‖ user:16 → struct ask_row */
-    P_BLOCK = 11, /* conv:16 ‖ number:8 of 64 numbers that are full → one byte that says nothing */
-    P_PREFS = 12, /* user:16 ‖ conv:16 → struct prefs_row */
+        7,         /* conv:16 → struct conversation_row; this and the next four are written, never read */
+    P_MEMBER = 8,  /* user:16 ‖ conv:16 → struct member_row */
+    P_MARKS = 9,   /* user:16 ‖ conv:16 → struct marks_row, after P_MEMBER: columns of the same SQL row */
+    P_ASK = 10,    /* conv:16 ‖ user:16 → struct ask_row */
+    P_BLOCK = 11,  /* conv:16 ‖ number:8 of 64 numbers that are full → one byte that says nothing */
+    P_PREFS = 12,  /* user:16 ‖ conv:16 → struct prefs_row */
+    P_ERASED = 13, /* user:16 → struct erased_row; written, never read, after all others */
 };
 
 #define KEY_DEVICE   (ID_SIZE + 4)
@@ -118,9 +119,14 @@ struct prefs_row {
     bool pinned, muted;
     struct slice remark;
 };
+struct erased_row {
+    int64_t source_offset, erased_ms;
+};
 struct slice account_row_pack(struct fx *, const struct account_row *);
 struct slice device_row_pack(struct fx *, const struct device_row *);
 struct slice prefs_row_pack(struct fx *, const struct prefs_row *);
+struct slice erased_row_pack(struct fx *, const struct erased_row *);
+int erased_row_parse(struct slice, struct erased_row *);
 struct slice verifier_row_pack(struct fx *, uint32_t master_key, struct slice verifier);
 int account_row_parse(struct slice, struct account_row *); /* -EBADMSG; slices point into the row */
 int device_row_parse(struct slice, struct device_row *);

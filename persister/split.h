@@ -16,6 +16,7 @@
 #define DEVICE_COLUMNS       6
 #define VERIFIER_COLUMNS     3
 #define PREFS_COLUMNS        6
+#define ERASED_COLUMNS       3
 #define CONVERSATION_COLUMNS 10
 #define MEMBER_COLUMNS       14
 #define MARKS_COLUMNS        4
@@ -28,6 +29,7 @@ SPLIT(account, ACCOUNT_COLUMNS); /* split_account.c */
 SPLIT(device, DEVICE_COLUMNS);
 SPLIT(verifier, VERIFIER_COLUMNS);
 SPLIT(prefs, PREFS_COLUMNS);
+SPLIT(erased, ERASED_COLUMNS);
 SPLIT(conversation, CONVERSATION_COLUMNS); /* split_model.c */
 SPLIT(member, MEMBER_COLUMNS);
 SPLIT(marks, MARKS_COLUMNS);

@@ -82,3 +82,17 @@ int split_prefs(struct slice key, struct slice packed, struct db_array *c)
     db_array_i64(&c[5], r.source_offset);
     return 0;
 }
+
+const Oid erased_types[ERASED_COLUMNS] = {DB_OID_BYTEA, DB_OID_INT8, DB_OID_INT8};
+
+int split_erased(struct slice key, struct slice packed, struct db_array *c)
+{
+    struct erased_row e;
+    int rc = erased_row_parse(packed, &e);
+    if (rc)
+        return rc;
+    db_array_bytes(&c[0], key.p, key.n);
+    db_array_i64(&c[1], e.source_offset);
+    db_array_i64(&c[2], e.erased_ms);
+    return 0;
+}

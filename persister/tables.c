@@ -242,4 +242,13 @@ const struct store_pg_table persister_tables[PERSISTER_TABLES] = {
                 "(SELECT substr(k, 1, 16), substr(k, 17, 16) FROM unnest($3::bytea[]) k)",
         .clear = "DELETE FROM prefs WHERE part" OF_USERS,
     },
+    {
+        .table = P_ERASED,
+        .name = "erasures",
+        .n_columns = ERASED_COLUMNS,
+        .types = erased_types,
+        .split = split_erased,
+        .upsert = "SELECT parley_erase($2, $3::bytea[], $4::int8[], $5::int8[])",
+        .clear = "DELETE FROM erasures WHERE part" OF_USERS,
+    },
 };

@@ -4,7 +4,7 @@
 
 #include "common/base/store_pg.h"
 
-#define PERSISTER_TABLES 12
+#define PERSISTER_TABLES 13
 extern const struct store_pg_table persister_tables[PERSISTER_TABLES];
 
 /* The same tables for whoever brings many new rows at once: COPY takes the partition, then the columns of split_event()

@@ -1,6 +1,7 @@
 #include "common/base/arena_protobuf.h"
 #include "common/base/log.h"
 #include "common/base/metrics.h"
+#include "common/im/bodykeys.h"
 #include "common/im/codec.h"
 #include "common/im/topics.h"
 #include "persister/core.h"
@@ -16,6 +17,7 @@ METRIC_COUNTER(accounts, "parley_persister_accounts_total", "Accounts registered
 METRIC_COUNTER(odd, "parley_persister_odd_total", "Account records that contradict an earlier one.", "what");
 
 struct pusers {
+    struct bodykeys *bodies;
     int32_t part;
     struct arena *arena; /* of one record */
     struct rowmap *rows; /* of one batch */
@@ -33,9 +35,11 @@ static void pusers_close(void *core)
 
 static void *pusers_open(const struct core_open *o)
 {
+    const struct persister_settings *s = o->settings;
     struct pusers *p = calloc(1, sizeof *p);
     if (!p)
         return NULL;
+    p->bodies = s->bodies;
     p->part = o->part;
     p->arena = arena_new(0);
     p->rows = rowmap_new();
@@ -57,11 +61,36 @@ static enum core_rc judge(const struct pusers *p, const struct record *r, int rc
     return CORE_STOP;
 }
 
+/* Puts the text that is sealed where the kind has it; what was erased stays empty. */
+static enum core_rc open_text(struct pusers *p, const struct record *r, Im__UserRecord *u)
+{
+    const struct body_place at = {.user = codec_id(u->user), .client_seq = (uint64_t)u->source_offset};
+    struct slice text;
+    uint8_t *room = arena_alloc(p->arena, u->sealed.len + 1);
+    if (!u->key_id || !p->bodies || !room)
+        return CORE_OK;
+    switch (bodykeys_open_text(p->bodies, &at, u->key_id, codec_slice(u->sealed), room, &text)) {
+    case BODY_LATER:
+        return CORE_LATER;
+    case BODY_LOCKED:
+        log_error("account record cannot be applied", log_int("part", p->part), log_int("offset", r->offset),
+                  log_str("why", "the user's key is sealed under a master key that is not in the ring"));
+        return CORE_STOP;
+    default:
+        break;
+    }
+    room[text.n] = '\0';
+    *(u->kind == IM__USER_KIND__USER_PREFS ? &u->remark : &u->display_name) = (char *)room;
+    return CORE_OK;
+}
+
 static enum core_rc decode_user(struct pusers *p, const struct record *r, Im__UserRecord **out)
 {
     struct arena_protobuf pb;
     arena_reset(p->arena);
-    return judge(p, r, codec_user(arena_protobuf_allocator(&pb, p->arena, UNPACK_BUDGET), r->value, out));
+    enum core_rc rc =
+        judge(p, r, codec_user(arena_protobuf_allocator(&pb, p->arena, UNPACK_BUDGET), r->value, out));
+    return rc ? rc : open_text(p, r, *out);
 }
 
 static enum core_rc decode_vault(struct pusers *p, const struct record *r, Im__VaultRecord **out)
@@ -232,6 +261,25 @@ static void device(struct pusers *p, struct fx *fx, const struct record *r, cons
     write_row(p, fx, P_DEVICE, key, device_row_pack(fx, &d));
 }
 
+/* The rows that are not the account's own follow in SQL (schema/sql). */
+static void erased(struct pusers *p, struct fx *fx, const Im__UserRecord *u, struct slice key,
+                   struct slice old)
+{
+    struct account_row a;
+    if (!old.n || account_row_parse(old, &a)) {
+        metric_add(metric_with(&odd, "no account"), 1);
+        return;
+    }
+    a.display_name = text("");
+    a.presence = IM__PRIVACY__NOBODY;
+    a.admin = false;
+    a.seen_ms = 0;
+    a.profile_offset = a.admin_offset = u->source_offset;
+    write_row(p, fx, P_ACCOUNT, key, account_row_pack(fx, &a));
+    const struct erased_row row = {u->source_offset, u->time_ms};
+    fx_put(fx, P_ERASED, key, erased_row_pack(fx, &row));
+}
+
 static enum core_rc step_vault(struct pusers *p, const struct record *r, struct fx *fx)
 {
     Im__VaultRecord *v;
@@ -245,7 +293,8 @@ static enum core_rc step_vault(struct pusers *p, const struct record *r, struct 
     if (rc)
         return rc;
     struct id16 user = codec_id(v->user);
-    fx_put(fx, P_VERIFIER, slice_id(&user), verifier_row_pack(fx, v->master_key, codec_slice(v->verifier)));
+    fx_put(fx, P_VERIFIER, slice_id(&user),
+           v->erased ? (struct slice){0} : verifier_row_pack(fx, v->master_key, codec_slice(v->verifier)));
     return CORE_OK;
 }
 
@@ -272,6 +321,9 @@ static enum core_rc pusers_step(void *core, const struct record *r, int64_t now_
     case IM__USER_KIND__USER_ADMIN:
     case IM__USER_KIND__USER_SEEN:
         changed(p, fx, u, key, old);
+        break;
+    case IM__USER_KIND__USER_ERASED:
+        erased(p, fx, u, key, old);
         break;
     case IM__USER_KIND__USER_PREFS:
         prefs(p, fx, u, key, old);

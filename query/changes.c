@@ -28,7 +28,7 @@ static const struct db_stmt changes_stmt = {
         "CASE WHEN r.yes AND p.kind IN (1, 2) THEN NULL ELSE p.text END AS text, "
         "CASE WHEN r.yes THEN NULL ELSE p.content_type END AS content_type, "
         "CASE WHEN r.yes THEN NULL ELSE p.data END AS data, p.kind, p.target, p.reply_to, p.users, p.logins, "
-        "p.role, p.flags, p.until_ms FROM page p " SQL_RECALL(
+        "p.role, p.flags, p.until_ms, p.key_id FROM page p " SQL_RECALL(
             "$2::bytea",
             "$3::int8") "LEFT JOIN accounts u ON u.user_id = p.sender), "
                         "sized AS (SELECT *, sum(coalesce(octet_length(text), 0) + "

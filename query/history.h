@@ -30,7 +30,8 @@
       "CASE WHEN r.yes THEN NULL WHEN e.seq IS NULL THEN " p                                                 \
       ".content_type ELSE e.content_type END AS content_type, "                                              \
       "CASE WHEN r.yes THEN NULL WHEN e.seq IS NULL THEN " p ".data ELSE e.data END AS data, " p ".kind, " p \
-      ".target, " p ".reply_to, " p ".users, " p ".logins, " p ".role, " p ".flags, " p ".until_ms, "        \
+      ".target, " p ".reply_to, " p ".users, " p ".logins, " p ".role, " p ".flags, " p ".until_ms, " p      \
+      ".key_id, "                                                                                            \
       "e.seq IS NOT NULL AS edited, coalesce(r.yes, false) AS recalled, coalesce(n.yes, false) AS pinned"
 enum { NOW_EDITED = EV_COLUMNS, NOW_RECALLED, NOW_PINNED, NOW_COLUMNS };
 

@@ -57,7 +57,8 @@
                            "NULL::bytea AS data, p.kind, p.target, p.reply_to, NULL::bytea AS users, "       \
                            "NULL::text[] AS "                                                                \
                            "logins, p.role, p.flags, "                                                       \
-                           "p.until_ms, e.seq IS NOT NULL AS edited, coalesce(r.yes, false) AS recalled, "   \
+                           "p.until_ms, p.key_id, e.seq IS NOT NULL AS edited, coalesce(r.yes, false) AS "   \
+                           "recalled, "                                                                      \
                            "coalesce(n.yes, "                                                                \
                            "false) AS pinned "                                                               \
                            "FROM (SELECT x.* FROM messages x WHERE x.conv = m.conv AND x.seq = m.last_seq) " \

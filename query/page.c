@@ -11,7 +11,8 @@
     "SELECT x.seq, x.sender, NULL::text, x.device, x.client_seq, x.msg_id, x.time_ms, " BODY_(               \
         "x.text") ", x.content_type, " BODY_("x.data") ", x.kind, x.target, x.reply_to, x.users, x.logins, " \
                                                        "x.role, "                                            \
-                                                       "x.flags, x.until_ms, octet_length(x.text) > "        \
+                                                       "x.flags, x.until_ms, x.key_id, "                     \
+                                                       "octet_length(x.text) > "                             \
                                                        "$4::int4 OR octet_length(x.data) > $4::int4 "        \
                                                        "FROM messages x WHERE x.conv = $1::bytea AND "
 /* $1 conversation, $2 number, $3 how many, $4 body */

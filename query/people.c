@@ -41,6 +41,7 @@ static const struct db_stmt prefix_stmt = {
     .name = "users_prefix",
     .sql = "SELECT " SQL_PERSON(
         "u.user_id") " FROM (SELECT user_id, login, display_name, presence, seen_ms FROM accounts WHERE "
+                     "NOT EXISTS (SELECT 1 FROM erasures e WHERE e.user_id = accounts.user_id) AND "
                      "login >= $2::text COLLATE \"C\" AND "
                      "login < $3::text COLLATE \"C\" AND login > $4::text COLLATE \"C\" ORDER BY login LIMIT "
                      "$5::int8) u " SQL_BETWEEN("u.user_id") "ORDER BY u.login",

@@ -125,6 +125,7 @@ Im__ChatPush *row_event(struct row r, int first, const struct row_conv *conv, st
     e->role = (Im__Role)row_i64(r, first + EV_ROLE);
     e->flags = (uint32_t)row_i64(r, first + EV_FLAGS);
     e->until_ms = row_i64(r, first + EV_UNTIL);
+    e->erased = row_i64(r, first + EV_KEY) < 0;
     name_peer(e, conv, r, first);
     return e;
 }

@@ -38,7 +38,7 @@ ProtobufCBinaryData *row_id_list(struct row, int col, struct arena *, size_t *n)
 #define EVENT_COLUMNS(x)                                                                                 \
     x ".seq, " x ".sender, " x ".login, " x ".device, " x ".client_seq, " x ".msg_id, " x ".time_ms, " x \
       ".text, " x ".content_type, " x ".data, " x ".kind, " x ".target, " x ".reply_to, " x ".users, " x \
-      ".logins, " x ".role, " x ".flags, " x ".until_ms"
+      ".logins, " x ".role, " x ".flags, " x ".until_ms, " x ".key_id"
 enum {
     EV_SEQ,
     EV_SENDER,
@@ -58,6 +58,7 @@ enum {
     EV_ROLE,
     EV_FLAGS,
     EV_UNTIL,
+    EV_KEY, /* -1: the sender was erased */
     EV_COLUMNS
 };
 

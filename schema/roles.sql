@@ -6,8 +6,8 @@ CREATE ROLE parley_persister LOGIN;
 GRANT USAGE ON SCHEMA public TO parley_persister;
 GRANT SELECT ON schema_version TO parley_persister;
 GRANT SELECT, INSERT, UPDATE, DELETE ON parley_marks, cells, messages, conversations, memberships, asks, prefs, accounts, devices,
-    verifiers, search_blocks TO parley_persister;
-GRANT EXECUTE ON FUNCTION parley_open, parley_fence, parley_index_blocks TO parley_persister;
+    verifiers, search_blocks, erasures TO parley_persister;
+GRANT EXECUTE ON FUNCTION parley_open, parley_fence, parley_index_blocks, parley_erase, parley_redact TO parley_persister;
 
 -- Reads cells and what was decided when Redis has lost them; nothing else, and no bodies.
 CREATE ROLE parley_fanout LOGIN;
@@ -19,5 +19,5 @@ GRANT SELECT (conv_part, conv_offset, seq, time_ms, until_ms, users) ON messages
 CREATE ROLE parley_query LOGIN;
 ALTER ROLE parley_query SET default_transaction_read_only = on;
 GRANT USAGE ON SCHEMA public TO parley_query;
-GRANT SELECT ON schema_version, parley_marks, messages, conversations, memberships, asks, prefs, devices, search_blocks TO parley_query;
+GRANT SELECT ON schema_version, parley_marks, messages, conversations, memberships, asks, prefs, devices, search_blocks, erasures TO parley_query;
 GRANT SELECT (part, user_id, login, display_name, registered_ms, presence, admin, seen_ms) ON accounts TO parley_query;

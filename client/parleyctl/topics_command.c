@@ -19,16 +19,26 @@ struct work {
     int replication;
 };
 
-static size_t configs(const struct work *w, const struct topic *t, char retention[32],
-                      struct kadmin_config out[7])
+#define CONFIGS 9
+struct numbers { /* as text */
+    char retention[32], lag[32];
+};
+
+static size_t configs(const struct work *w, const struct topic *t, struct numbers *text,
+                      struct kadmin_config out[CONFIGS])
 {
     size_t n = 0;
-    snprintf(retention, 32, "%" PRId64, t->retention_ms);
+    snprintf(text->retention, sizeof text->retention, "%" PRId64, t->retention_ms);
+    snprintf(text->lag, sizeof text->lag, "%" PRId64, t->compact_within_ms);
     out[n++] = (struct kadmin_config){"cleanup.policy", t->compact ? "compact" : "delete"};
-    out[n++] = (struct kadmin_config){"retention.ms", retention};
+    out[n++] = (struct kadmin_config){"retention.ms", text->retention};
     out[n++] = (struct kadmin_config){"retention.bytes", "-1"};
     out[n++] = (struct kadmin_config){"max.message.bytes", KCONF_BATCH_MAX};
     out[n++] = (struct kadmin_config){"message.timestamp.type", "LogAppendTime"};
+    if (t->compact_within_ms) { /* an old segment is compacted as soon as a little of it is replaced */
+        out[n++] = (struct kadmin_config){"max.compaction.lag.ms", text->lag};
+        out[n++] = (struct kadmin_config){"min.cleanable.dirty.ratio", "0.1"};
+    }
     if (w->replication >= 3) {
         out[n++] = (struct kadmin_config){"min.insync.replicas", "2"};
         out[n++] = (struct kadmin_config){"unclean.leader.election.enable", "false"};
@@ -48,9 +58,10 @@ static void wrong(struct work *w, const char *name, const char *what, const char
 /* What a topic that is there should be like. */
 static void check_settings(struct work *w, const struct topic *t)
 {
-    char value[64], want[32], what[200];
-    struct kadmin_config c[7];
-    size_t n = configs(w, t, want, c);
+    char value[64], what[200];
+    struct numbers want;
+    struct kadmin_config c[CONFIGS];
+    size_t n = configs(w, t, &want, c);
     for (size_t i = 0; i < n; i++) {
         if (kadmin_topic_config(w->c->admin, t->name, c[i].name, value, sizeof value) ||
             !strcmp(value, c[i].value))
@@ -76,8 +87,8 @@ static bool right_count(struct work *w, const struct topic *t, int32_t have)
 
 static int make(struct work *w, const struct topic *t, bool *fresh)
 {
-    char retention[32];
-    struct kadmin_config c[7];
+    struct numbers text;
+    struct kadmin_config c[CONFIGS];
     int32_t have = 0;
     int rc = ctl_partitions(w->c, t, &have);
     *fresh = rc == -ENOENT;
@@ -88,7 +99,7 @@ static int make(struct work *w, const struct topic *t, bool *fresh)
         w->made++;
         return 0;
     }
-    rc = kadmin_create_topic(w->c->admin, t->name, t->parts, w->replication, c, configs(w, t, retention, c));
+    rc = kadmin_create_topic(w->c->admin, t->name, t->parts, w->replication, c, configs(w, t, &text, c));
     if (rc && rc != -EEXIST)
         return rc;
     w->made++;

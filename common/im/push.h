@@ -16,7 +16,7 @@ size_t push_accepted(uint64_t client_seq, struct id16 msg_id, struct id16 conv, 
 size_t push_outcome(const struct convrec *, const struct conv_outcome *, uint8_t *out);
 size_t push_refused(uint64_t client_seq, struct id16 msg_id, struct id16 conv, Im__Code code, uint8_t *out);
 
-/* Payloads of what happened in a conversation; the body must be clear. `conv` is the state after it, its header
+/* Payloads of what happened in a conversation; the body is as bodykeys_open gave it. `conv` is the state after it, its header
  * loaded; NULL: not at hand, what only it tells is left out. `users` are those that the event changed; of a message
  * all that it mentions. push_chat: of an accepted record; the others: of one that was noted. */
 struct slice push_chat(struct fx *, const struct conv *, const struct convrec *, const struct conv_outcome *);

@@ -1,5 +1,6 @@
 /* The payloads that tell what happened in a conversation. Encoded by hand: the texts are slices of the record, not C
  * strings. Empty ones and zeros are left out, as proto3 does; fields in ascending order, as protobuf-c does. */
+#include "common/im/bodykeys.h"
 #include "common/im/push.h"
 #include "common/im/wire.h"
 
@@ -88,7 +89,7 @@ struct slice push_chat(struct fx *fx, const struct conv *c, const struct convrec
     const struct convrec_body *b = &r->body;
     bool group = c && conv_type(c) == CONV_GROUP;
     struct id16 peer = peer_of(c, r);
-    uint8_t *out = room(fx, 4 * PER_ID + 11 * PER_NUMBER + 5 * PER_TEXT + r->user_login.n + r->peer_login.n +
+    uint8_t *out = room(fx, 4 * PER_ID + 12 * PER_NUMBER + 5 * PER_TEXT + r->user_login.n + r->peer_login.n +
                                 b->text.n + b->content_type.n + b->data.n + users_room(r));
     uint8_t *p = put_id(out, 1, &r->event.conv);
     p = put_number(p, 2, o->seq);
@@ -111,6 +112,7 @@ struct slice push_chat(struct fx *fx, const struct conv *c, const struct convrec
     p = put_number(p, 20, r->event.role);
     p = put_number(p, 21, group ? conv_flags(c) : 0);
     p = put_number(p, 22, (uint64_t)o->until_ms);
+    p = put_number(p, 23, b->key_id == BODY_GONE);
     return (struct slice){out, (size_t)(p - out)};
 }
 

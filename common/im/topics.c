@@ -131,6 +131,9 @@ static bool read_topic(const struct topics *t, const json_t *o, struct topic *ou
     out->parts = (int32_t)json_integer_value(parts);
     out->retention_ms = json_integer_value(retention) == 0 ? -1 : json_integer_value(retention);
     out->compact = strcmp(cleanup, "compact") == 0;
+    out->compact_within_ms = json_integer_value(json_object_get(o, "compact_within_ms"));
+    if (out->compact_within_ms && (!out->compact || out->compact_within_ms < 0))
+        return fail(err, err_n, "topics: %s: compact_within_ms is not for it", name);
     return read_readers(o, &out->readers, err, err_n);
 }
 

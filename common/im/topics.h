@@ -45,7 +45,9 @@ struct topic {
     int32_t parts;
     int64_t retention_ms; /* -1: for ever */
     bool compact;         /* cleanup.policy=compact, else delete */
-    uint32_t readers;     /* bit g: group g reads it; of delivery topics only the slot's own group does */
+    int64_t
+        compact_within_ms; /* what was replaced is gone so long after; 0: when the broker thinks it is time */
+    uint32_t readers;      /* bit g: group g reads it; of delivery topics only the slot's own group does */
 };
 
 struct topics;

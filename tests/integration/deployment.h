@@ -7,6 +7,7 @@
 #include "common/base/kadmin.h"
 #include "common/base/rand.h"
 #include "common/im/schema.h"
+#include "common/im/secrets.h"
 #include "common/im/topics.h"
 
 #include <errno.h>
@@ -40,6 +41,7 @@ struct deployment {
     char prefix[32];     /* of topics, groups and Redis keys */
     char conninfo[1024]; /* with the search path of `schema` */
     char bins[PATH_MAX];
+    char key[64]; /* file of the master key */
     struct topics *topics;
     struct kadmin *admin;
     rd_kafka_t *producer;
@@ -135,6 +137,8 @@ static inline void deployment_init(struct deployment *d)
     assert_true(n > 0);
     exe[n] = 0;
     snprintf(d->bins, sizeof d->bins, "%.4000s/../../bin", dirname(exe));
+    snprintf(d->key, sizeof d->key, "/tmp/%s.key", d->prefix);
+    assert_int_equal(secrets_create(d->key), 0);
     deployment_new_schema(d);
 }
 
@@ -164,6 +168,7 @@ static inline void deployment_release(struct deployment *d)
     for (size_t i = 0; i < topics_count(d->topics); i++)
         kadmin_delete_topic(d->admin, topics_name(d->topics, (uint16_t)i));
     PQfinish(d->pg);
+    unlink(d->key);
     rd_kafka_destroy(d->producer);
     kadmin_free(d->admin);
     topics_free(d->topics);
@@ -188,6 +193,7 @@ static inline pid_t deployment_start(struct deployment *d, const char *name, con
     setenv(http, "off", 1);
     setenv("PARLEY_POSTGRES", d->conninfo, 1);
     setenv("PARLEY_TOPICS_PREFIX", d->prefix, 1);
+    setenv("PARLEY_SECRETS_MASTER_KEY_FILE", d->key, 1);
     setenv("PARLEY_LOG_LEVEL", getenv("TEST_LOG") ? getenv("TEST_LOG") : "error", 1);
     if (crash_at)
         setenv("CRASH_AT", crash_at, 1);

@@ -24,7 +24,7 @@ static inline int setup(void **state)
     w->lease = lease_new(SLOTS);
     w->time_ms = 1000;
     presence = presence_new(w->lease);
-    views = (struct fanout_views){presence, w->lease, PARTS};
+    views = (struct fanout_views){presence, w->lease, PARTS, NULL};
     for (uint32_t slot = 0; slot < SLOTS; slot++)
         lease_record(w, slot, IM__LEASE_KIND__LEASE_CLAIM, 0, 10 + slot);
     run_open(&w->run, &fanout_core, &settings, &views, 0, 0);

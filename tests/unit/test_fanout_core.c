@@ -80,7 +80,7 @@ static int setup(void **state)
     w->arena = arena_new(0);
     w->lease = lease_new(SLOTS);
     w->presence = presence_new(w->lease);
-    w->views = (struct fanout_views){w->presence, w->lease, 2};
+    w->views = (struct fanout_views){w->presence, w->lease, 2, NULL};
     for (uint32_t slot = 0; slot < SLOTS; slot++)
         lease_record(w, slot, IM__LEASE_KIND__LEASE_CLAIM, 0, 10 + slot);
     run_open(&w->run, &fanout_core, &settings, &w->views, 0, 0);

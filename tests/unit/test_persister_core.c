@@ -137,7 +137,7 @@ static void fanout_and_persister_keep_the_same_cells(void **state)
         struct arena *arena = arena_new(0);
         struct lease *lease = lease_new(8);
         struct presence *presence = presence_new(lease);
-        struct fanout_views views = {presence, lease, 2};
+        struct fanout_views views = {presence, lease, 2, NULL};
         struct run f1 = {0}, f2 = {0}, p1 = {0}, p2 = {0};
         rng.state = seed;
         struct record *log = random_log(arena, &rng, 600, 0);
