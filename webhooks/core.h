@@ -9,6 +9,7 @@
 
 #include "common/base/core.h"
 #include "common/im/endpoint.h"
+#include "webhooks/event.h"
 
 enum hook_table { H_CELL = 1 };
 
@@ -17,13 +18,15 @@ struct hook_settings {
     int64_t cache_bytes; /* conversations kept between batches, per partition */
 };
 
-/* One input: T_CONVERSATION. */
+/* One input: T_CONVERSATION. `shared` is the struct bodykeys that opens what was said; NULL: told as it is. */
 extern const struct core_ops hook_core;
 
 struct hook_item {
     int32_t part; /* where the record is */
     int64_t offset, time_ms;
     uint64_t seq;
+    struct id16 user; /* who said it */
+    struct event_span body;
     struct slice json;
 };
 void hook_item_parse(struct slice value, struct hook_item *); /* of a value that the core sent; borrows */

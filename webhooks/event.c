@@ -11,6 +11,8 @@
 
 #define TRACE_ID 16
 
+static const char erased[] = ",\"erased\":true";
+
 const char *event_id(struct id16 conv, uint64_t seq, char out[EVENT_ID_MAX])
 {
     char hex[ID_HEX];
@@ -100,8 +102,9 @@ static void body(struct bytes *b, const struct convrec_body *v)
         base64(b, "data", v->data);
 }
 
-static void data(struct bytes *b, const struct event *e, const char *kind)
+static struct event_span data(struct bytes *b, const struct event *e, const char *kind)
 {
+    struct event_span span;
     static const char *const types[] = {"", "direct", "group", "system"};
     const struct conv_event *ev = &e->rec->event;
     char hex[ID_HEX];
@@ -125,14 +128,17 @@ static void data(struct bytes *b, const struct event *e, const char *kind)
     number(b, "role", ev->role);
     number(b, "flags", group ? conv_flags(e->conv) : 0);
     number(b, "until_ms", (uint64_t)e->out->until_ms);
+    span.from = (uint32_t)b->n;
     if (e->erased)
-        bytes_str(b, ",\"erased\":true");
+        bytes_str(b, erased);
     else
         body(b, e->body);
+    span.to = (uint32_t)b->n;
     bytes_printf(b, ",\"log\":{\"partition\":%" PRId32 ",\"offset\":%" PRId64 "}}", e->part, e->offset);
+    return e->erased || span.from == span.to ? (struct event_span){0} : span;
 }
 
-void event_write(struct bytes *b, const struct event *e)
+struct event_span event_write(struct bytes *b, const struct event *e)
 {
     char id_text[EVENT_ID_MAX], hex[ID_HEX], name[40];
     struct id16 conv = e->rec->event.conv;
@@ -146,6 +152,14 @@ void event_write(struct bytes *b, const struct event *e)
     bytes_printf(b, ",\"sequence\":\"%020" PRIu64 "\",\"datacontenttype\":\"application/json\"", e->out->seq);
     trace(b, e->rec->trace);
     bytes_str(b, ",\"data\":");
-    data(b, e, kind);
+    struct event_span span = data(b, e, kind);
     bytes_str(b, "}");
+    return span;
+}
+
+void event_redact(struct bytes *b, struct slice all, struct event_span span)
+{
+    bytes_put(b, all.p, span.from);
+    bytes_str(b, erased);
+    bytes_put(b, (const uint8_t *)all.p + span.to, all.n - span.to);
 }

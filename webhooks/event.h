@@ -25,6 +25,12 @@ struct event { /* borrowed */
     int64_t offset;
     bool erased; /* what the sender said is gone for ever */
 };
-void event_write(struct bytes *, const struct event *);
+/* Where in the text the body is, commas included; both 0: there is none. */
+struct event_span {
+    uint32_t from, to;
+};
+struct event_span event_write(struct bytes *, const struct event *);
+/* The same text when the sender has been erased meanwhile. */
+void event_redact(struct bytes *, struct slice text, struct event_span);
 
 #endif

@@ -53,6 +53,7 @@ static struct shell_decl declare(struct hook *h)
         .n_inputs = ARRAY_LEN(inputs),
         .ops = &hook_core,
         .settings = &h->core,
+        .shared = h->env->bodies,
         .store = h->env->store,
         .ready = h->env->run->ready,
         .dlq_topic = SHELL_NO_DLQ,
@@ -88,6 +89,7 @@ static struct sender *make_sender(struct hook *h)
                    .ca_file = s->ca_file,
                    .proxy = s->proxy},
         .dead = h->env->dead,
+        .bodies = h->env->bodies,
         .instance = h->env->deploy->instance,
     };
     return sender_new(&conf, &h->sign);

@@ -24,6 +24,7 @@ struct hook_env { /* what all have in common; borrowed */
     struct store *store;
     const char *store_prefix;
     struct kproducer *dead;
+    struct bodykeys *bodies;
 };
 
 struct hook { /* zeroed: nothing */

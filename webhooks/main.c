@@ -1,6 +1,7 @@
 /* parley-webhooks: tells HTTP endpoints what happens in conversations.
  *
- * reads    im.conversation, for each endpoint by itself (groups parley-webhooks.<name>.<begin>); im.webhook as a view
+ * reads    im.conversation, for each endpoint by itself (groups parley-webhooks.<name>.<begin>); im.webhook and im.vault
+ *          as views
  * writes   im.dlq (what an endpoint refuses); POSTs
  * keeps    the reducer's cells and the mark of each endpoint in Redis; made again from the log
  * commits  when the endpoint took everything below the position */
@@ -9,6 +10,7 @@
 #include "common/base/kv.h"
 #include "common/base/kview.h"
 #include "common/base/log.h"
+#include "common/im/bodyview.h"
 #include "webhooks/hook.h"
 
 #include <errno.h>
@@ -18,6 +20,7 @@
 struct settings {
     struct webhook_settings hooks;
     struct deploy_settings deploy;
+    struct bodyview_settings bodies;
 };
 
 struct process {
@@ -28,6 +31,9 @@ struct process {
     struct hook_env env;
     struct kproducer *producer;
     struct kview *view;
+    struct secrets *secrets;
+    struct bodyview *bodies;
+    int to_come; /* views that are not read to their end yet */
     struct arena *scratch;
     size_t ending;
     char store_prefix[80];
@@ -73,14 +79,17 @@ static void on_word(void *ctx, const struct record *r)
         return;
     h->begin = w->begin;
     h->paused = w->paused;
-    if (kview_caught_up(p->view))
+    if (p->to_come == 0)
         hook_follow(h);
 }
 
 static void caught_up(void *ctx)
 {
     struct process *p = ctx;
+    if (--p->to_come > 0)
+        return;
     ready_ok(p->run->ready, "webhooks");
+    p->env.bodies = bodyview_keys(p->bodies);
     for (size_t i = 0; i < p->endpoints.n; i++) {
         struct hook *h = &p->hooks[i];
         if (h->begin == 0)
@@ -125,8 +134,10 @@ static void topics_ready(void *ctx)
                                     .caught_up = caught_up,
                                     .error = view_error};
     p->env.dead = p->producer = kproducer_new(p->run->loop, &producer);
+    p->to_come = 2;
     p->view = p->producer ? kview_new(p->run->loop, &view) : NULL;
-    if (!p->view)
+    p->bodies = p->view ? bodyview_new(p->run, d, p->secrets, caught_up, p) : NULL;
+    if (!p->bodies)
         daemon_fail(p->run);
 }
 
@@ -160,6 +171,9 @@ static int init(struct daemon_run *run)
     rc = read_endpoints(p, s);
     if (rc)
         return rc;
+    p->secrets = bodyview_secrets(&s->bodies);
+    if (!p->secrets)
+        return -EINVAL;
     ready_wait(run->ready, "redis", "connecting");
     ready_wait(run->ready, "webhooks", "reading what the operator said");
     const struct kv_conf kv = {.url = s->deploy.redis, .ctx = p, .up = redis_up, .down = redis_down};
@@ -206,6 +220,8 @@ static void fini(struct daemon_run *run)
     for (size_t i = 0; i < p->endpoints.n; i++)
         hook_release(&p->hooks[i]);
     kproducer_free(p->producer, 1000);
+    bodyview_free(p->bodies);
+    secrets_free(p->secrets);
     kv_free(p->env.kv);
     store_free(p->env.store);
     endpoints_release(&p->endpoints);
@@ -217,6 +233,7 @@ static void fini(struct daemon_run *run)
 int main(int argc, char **argv)
 {
     static const struct conf_table tables[] = {CONF_TABLE(webhook_defs, struct settings, hooks),
+                                               BODYVIEW_TABLE(struct settings, bodies),
                                                DEPLOY_TABLE(struct settings, deploy)};
     return daemon_main(
         argc, argv,

@@ -3,6 +3,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/metrics.h"
+#include "common/im/bodykeys.h"
 #include "common/im/codec.h"
 #include "common/im/topics.h"
 #include "webhooks/core.h"
@@ -34,6 +35,7 @@ struct item {
     struct sender *s; /* NULL: gone, only Kafka still has to answer */
     struct ksend *k;  /* of the shell; NULL: answered */
     struct hook_item event;
+    struct bytes redacted; /* instead of event.json, when it was said by somebody who is erased */
     struct id16 conv;
     int64_t begun_us;
     long status; /* of the last answer */
@@ -66,6 +68,7 @@ static void item_free(struct item *i)
 {
     TAILQ_REMOVE(&i->s->items, i, entry);
     metric_add(i->s->waiting, -1);
+    bytes_release(&i->redacted);
     free(i);
 }
 
@@ -87,6 +90,7 @@ static void on_buried(struct ksend *k, const struct kreport *r)
     struct sender *s = i->s;
     i->buried = false;
     if (!s) {
+        bytes_release(&i->redacted);
         free(i);
         return;
     }
@@ -207,6 +211,16 @@ static void on_answer(struct post *post, const struct post_result *r)
     soon(s);
 }
 
+/* What is sent: as it is now allowed. */
+static struct slice text_of(struct item *i)
+{
+    struct bodykeys *bodies = i->s->conf.bodies;
+    bool body = i->event.body.to > 0;
+    if (body && !i->redacted.n && bodies && bodykeys_erased(bodies, i->event.user))
+        event_redact(&i->redacted, i->event.json, i->event.body);
+    return i->redacted.n ? bytes_slice(&i->redacted) : i->event.json;
+}
+
 static bool begin(struct item *i)
 {
     struct sender *s = i->s;
@@ -217,7 +231,8 @@ static bool begin(struct item *i)
     (void)snprintf(h_id, sizeof h_id, "webhook-id: %s", id);
     (void)snprintf(h_time, sizeof h_time, "webhook-timestamp: %" PRId64, now_s);
     bytes_str(&sig, "webhook-signature: ");
-    sign_write(&s->sign, id, now_s, i->event.json, &sig);
+    const struct slice text = text_of(i);
+    sign_write(&s->sign, id, now_s, text, &sig);
     const char *const headers[] = {"Content-Type: application/cloudevents+json; charset=utf-8",
                                    "Expect:",
                                    h_id,
@@ -226,8 +241,9 @@ static bool begin(struct item *i)
                                    NULL};
     i->post.done = on_answer;
     i->begun_us = clock_mono_us();
-    int rc = bytes_ok(&sig) ? post_start(s->poster, &i->post, s->conf.endpoint->url, headers, i->event.json)
-                            : -ENOMEM;
+    int rc = bytes_ok(&sig) && bytes_ok(&i->redacted)
+                 ? post_start(s->poster, &i->post, s->conf.endpoint->url, headers, text)
+                 : -ENOMEM;
     bytes_release(&sig);
     return rc == 0;
 }

@@ -19,7 +19,8 @@ struct sender_conf { /* all borrowed */
     const struct endpoint *endpoint;
     struct outbox_conf outbox;
     struct poster_conf poster;
-    struct kproducer *dead; /* for im.dlq */
+    struct kproducer *dead;  /* for im.dlq */
+    struct bodykeys *bodies; /* who was erased since the event was read; NULL: nobody */
     const char *instance;
 };
 

@@ -97,6 +97,30 @@ static void accepted_records_are_told_in_order_with_their_number(void **state)
     json_decref(j);
 }
 
+static void what_an_erased_person_said_can_be_cut_out_later(void **state)
+{
+    struct world *w = *state;
+    struct record r = chat_record(
+        w->arena, 1,
+        &(struct chat){.from = "anna", .to = "bert", .device = 1, .client_seq = 1, .text = "secret words"});
+    struct bytes b = {0};
+    run_open(&w->run, &hook_core, &settings, NULL, 0, 0);
+    assert_int_equal(run_batch(&w->run, &r, 1), CORE_OK);
+    struct hook_item it = item(&w->run, 0);
+    assert_true(id_eq(it.user, uid("anna")));
+    event_redact(&b, it.json, it.body);
+    assert_null(strstr((char *)b.p, "secret"));
+    json_t *j = json_loadb((char *)b.p, b.n, JSON_REJECT_DUPLICATES, NULL), *was = event(&w->run, 0),
+           *data = json_object_get(was, "data");
+    assert_non_null(j);
+    json_object_del(data, "text"); /* all else is as it was */
+    json_object_set_new(data, "erased", json_true());
+    assert_true(json_equal(j, was));
+    json_decref(j);
+    json_decref(was);
+    bytes_release(&b);
+}
+
 static void what_was_told_is_not_told_again_but_counted(void **state)
 {
     struct world *w = *state;
@@ -192,6 +216,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(accepted_records_are_told_in_order_with_their_number, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(what_an_erased_person_said_can_be_cut_out_later, setup, teardown),
         cmocka_unit_test_setup_teardown(what_was_told_is_not_told_again_but_counted, setup, teardown),
         cmocka_unit_test_setup_teardown(a_restart_goes_on_with_the_same_numbers, setup, teardown),
         cmocka_unit_test_setup_teardown(only_what_is_asked_for, setup, teardown),
