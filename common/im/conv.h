@@ -122,6 +122,8 @@ struct conv_interval { /* numbers a member may see */
 #define CONV_VISIBLE 16 /* of the last so many times of being a member */
 size_t conv_visible(const struct conv *, struct id16 user, struct conv_interval out[CONV_VISIBLE]);
 bool conv_may_read(const struct conv *, struct id16 user, uint64_t seq);
+/* What is pinned, ascending; borrowed until the next change. */
+size_t conv_pins(const struct conv *, const uint64_t **out);
 
 /* Groups: who is a member now. The roster is not needed for applying most events and so not loaded with them;
  * conv_needs_roster() names its missing cells (0: all here), as conv_needs() does: first the header. */

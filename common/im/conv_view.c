@@ -105,3 +105,9 @@ size_t conv_admins(const struct conv *c, struct id16 out[CONV_ADMINS])
         memcpy(out, g->admins, g->n_admins * sizeof *out);
     return g->n_admins;
 }
+
+size_t conv_pins(const struct conv *c, const uint64_t **out)
+{
+    *out = c->pins;
+    return c->pins_loaded ? c->n_pins : 0;
+}
