@@ -4,7 +4,7 @@
 
 #include "common/base/migrate.h"
 
-#define SCHEMA_NEWEST 6 /* the highest number in schema/sql */
+#define SCHEMA_NEWEST 7 /* the highest number in schema/sql */
 
 /* The persister's two stores, as the marks name them. */
 #define SCHEMA_STORE_CONV  "conversation"
