@@ -21,3 +21,13 @@ ALTER ROLE parley_query SET default_transaction_read_only = on;
 GRANT USAGE ON SCHEMA public TO parley_query;
 GRANT SELECT ON schema_version, parley_marks, messages, conversations, memberships, asks, prefs, devices, search_blocks, erasures TO parley_query;
 GRANT SELECT (part, user_id, login, display_name, registered_ms, presence, admin, seen_ms) ON accounts TO parley_query;
+
+-- Compares what is in the log with what is here, and who was sent what with who may see it; takes the cells when Redis has
+-- lost its own. Writes nothing, and could not.
+CREATE ROLE parley_auditor LOGIN;
+ALTER ROLE parley_auditor SET default_transaction_read_only = on;
+GRANT USAGE ON SCHEMA public TO parley_auditor;
+GRANT SELECT ON schema_version, parley_marks, cells TO parley_auditor;
+GRANT SELECT (conv, seq, sender, device, client_seq, msg_id, kind, text, content_type, data, time_ms, conv_part, conv_offset)
+    ON messages TO parley_auditor;
+GRANT SELECT (user_id, conv, visible) ON memberships TO parley_auditor;

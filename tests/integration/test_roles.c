@@ -134,10 +134,27 @@ static void the_persister_writes(void **state)
     assert_true(may("parley_persister", "SELECT parley_index_blocks(1)"));
 }
 
+static void the_auditor_compares(void **state)
+{
+    (void)state;
+    assert_true(may("parley_auditor", "SELECT next[1] FROM parley_marks"));
+    assert_true(may("parley_auditor", "SELECT key, row FROM cells"));
+    assert_true(may("parley_auditor",
+                    "SELECT conv_offset, conv, seq, sender, device, client_seq, msg_id, kind, time_ms, "
+                    "text, content_type, data FROM messages WHERE conv_part = 0"));
+    assert_true(may("parley_auditor",
+                    "SELECT 1 FROM memberships WHERE user_id = '' AND conv = '' AND visible @> 1::int8"));
+    assert_false(may("parley_auditor", "SELECT login FROM memberships"));
+    assert_false(may("parley_auditor", "SELECT login FROM accounts"));
+    assert_false(may("parley_auditor", "SELECT verifier FROM verifiers"));
+    assert_false(may("parley_auditor", "DELETE FROM messages"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fanout_restores_and_sees_no_bodies),
+        cmocka_unit_test(the_auditor_compares),
         cmocka_unit_test(query_reads),
         cmocka_unit_test(the_persister_writes),
     };

@@ -110,7 +110,7 @@ static void write_config(struct pl *pl, const char *settings)
 
 static void make_procs(struct pl *pl, const struct pl_conf *conf)
 {
-    static const int usual[PL_KINDS] = {2, 2, 2, 1, 2, 1, 0};
+    static const int usual[PL_KINDS] = {2, 2, 2, 1, 2, 1, 0, 0};
     int given = 0;
     for (int k = 0; k < PL_KINDS; k++)
         given += conf->n[k];

@@ -21,13 +21,13 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum pl_kind { PL_EDGE, PL_ROUTER, PL_FANOUT, PL_PERSISTER, PL_OFFLINE, PL_QUERY, PL_WEBHOOKS, PL_KINDS };
+enum pl_kind { PL_EDGE, PL_ROUTER, PL_FANOUT, PL_PERSISTER, PL_OFFLINE, PL_QUERY, PL_WEBHOOKS, PL_AUDITOR, PL_KINDS };
 #define PL_EACH_MAX 6
 
 struct pl;
 
 struct pl_conf {
-    int n[PL_KINDS];           /* how many of each; all zero: 2, 2, 2, 1, 2, 1, and no webhooks */
+    int n[PL_KINDS];           /* how many of each; all zero: 2, 2, 2, 1, 2, 1, no webhooks, no auditor */
     const char *settings;      /* JSON laid over parley.json: {"edge": {"login": "1s"}} */
     bool no_topics, no_schema; /* leave that out */
     const char

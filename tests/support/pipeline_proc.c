@@ -20,8 +20,8 @@
 #define TURN_MS  10
 #define QUIET_MS 2000
 
-const char *const pl_kind_names[PL_KINDS] = {"edge",    "router", "fanout",  "persister",
-                                             "offline", "query",  "webhooks"};
+const char *const pl_kind_names[PL_KINDS] = {"edge",    "router", "fanout",   "persister",
+                                             "offline", "query",  "webhooks", "auditor"};
 
 static void set(const char *kind, const char *name, int port)
 {

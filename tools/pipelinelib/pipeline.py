@@ -15,7 +15,7 @@ import urllib.request
 
 from serverlib.state import Failure, PORTS, port_free
 
-ORDER = ("edge", "router", "fanout", "persister", "offline", "query")
+ORDER = ("edge", "router", "fanout", "persister", "offline", "query", "auditor")
 STOP_AFTER_S = 20
 BACKOFF_S = (0.2, 0.5, 1, 2, 5)
 SCHEMA = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "schema")
