@@ -4,15 +4,15 @@
 
 struct addresses {
     struct address *v;
-    uint32_t cap, n, max, try_every_ms;
+    uint32_t cap, n, max, try_every_ms, register_every_ms;
 };
 
-struct addresses *addresses_new(uint32_t max, uint32_t try_every_ms)
+struct addresses *addresses_new(uint32_t max, uint32_t try_every_ms, uint32_t register_every_ms)
 {
     struct addresses *a = calloc(1, sizeof *a);
     if (!a)
         return NULL;
-    *a = (struct addresses){.max = max, .try_every_ms = try_every_ms};
+    *a = (struct addresses){.max = max, .try_every_ms = try_every_ms, .register_every_ms = register_every_ms};
     return a;
 }
 
@@ -43,7 +43,8 @@ static bool rebuild(struct addresses *a, uint32_t now_ms)
     uint32_t keep = 0, cap = 64;
     for (uint32_t i = 0; i < a->cap; i++) {
         struct address *e = &a->v[i];
-        if (e->used && !e->conns && !e->hashing && ratelimit_full_slow(&e->tries, a->try_every_ms, now_ms))
+        if (e->used && !e->conns && !e->hashing && ratelimit_full_slow(&e->tries, a->try_every_ms, now_ms) &&
+            ratelimit_full_slow(&e->registers, a->register_every_ms, now_ms))
             e->used = false;
         keep += e->used;
     }

@@ -2,6 +2,7 @@
 #include "edge/conns_int.h"
 
 #include "common/im/frame.h"
+#include "common/im/secrets.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -50,8 +51,10 @@ void conns_interest(struct conns *k, struct sock *s)
 /* ---- input ---- */
 void conns_drop_input(struct conns *k, struct sock *s)
 {
-    if (s->in)
+    if (s->in) {
         k->stats.buffers--;
+        secret_wipe(s->in->data, s->in->n); /* perhaps a log-in that was never carried out */
+    }
     free(s->in);
     s->in = NULL;
 }
@@ -74,7 +77,7 @@ static bool keep(struct conns *k, struct sock *s, const uint8_t *p, size_t n, si
 }
 
 /* Feeds whole frames; what is left over is kept. False: the connection is closing or gone. */
-static bool feed(struct conns *k, struct sock *s, const uint8_t *p, size_t n)
+static bool feed_frames(struct conns *k, struct sock *s, uint8_t *p, size_t n)
 {
     uint32_t conn = s->conn;
     size_t at = 0, need = 0;
@@ -106,11 +109,23 @@ static bool feed(struct conns *k, struct sock *s, const uint8_t *p, size_t n)
         conns_drop_input(k, s);
     } else if (s->in && p == s->in->data && need <= s->in->cap) {
         memmove(s->in->data, p + at, n - at);
+        if (!edge_core_logged_in(k->core, conn))
+            secret_wipe(s->in->data + (n - at), at);
         s->in->n = (uint32_t)(n - at);
     } else if (!keep(k, s, p + at, n - at, need)) {
         return false;
     }
     return true;
+}
+
+/* Before the log-in everything may be a password: nothing of what was read stays behind. */
+static bool feed(struct conns *k, struct sock *s, uint8_t *p, size_t n)
+{
+    bool secret = !edge_core_logged_in(k->core, s->conn), kept = s->in && p == s->in->data;
+    bool ok = feed_frames(k, s, p, n);
+    if (secret && !kept)
+        secret_wipe(p, n);
+    return ok;
 }
 
 /* As much as may have to be kept when the first frame pauses the client. */

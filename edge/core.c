@@ -3,46 +3,6 @@
 
 #include <stdlib.h>
 
-#define DEFAULT(field, value) \
-    do {                      \
-        if (!l->field)        \
-            l->field = value; \
-    } while (0)
-
-static void defaults(struct edge_limits *l)
-{
-    DEFAULT(max_conns, 100000);
-    DEFAULT(max_frame, FRAME_CAP);
-    DEFAULT(conns_per_address, 4096);
-    DEFAULT(unconfirmed, 4096);
-    DEFAULT(window, 65536);
-    DEFAULT(known_users, 65536);
-    DEFAULT(send_window, EDGE_WINDOW_MAX);
-    DEFAULT(rate, 1000);
-    DEFAULT(burst, 2000);
-    DEFAULT(hash_per_address, 32);
-    DEFAULT(pulls, 4);
-    DEFAULT(queries, 8);
-    DEFAULT(query_rate, 50);
-    DEFAULT(query_burst, 100);
-    DEFAULT(tries, 20);
-    DEFAULT(try_every_ms, 1000);
-    DEFAULT(login_ms, 10000);
-    DEFAULT(heartbeat_ms, 30000);
-    DEFAULT(confirm_ms, 30000);
-    DEFAULT(lookup_ms, 2000);
-    DEFAULT(cursor_ms, 10000);
-    DEFAULT(commit_ms, 1000);
-    DEFAULT(recommit_ms, 86400000);
-    DEFAULT(token_ms, (int64_t)TOKEN_LIFE_S * 1000);
-    if (l->send_window > EDGE_WINDOW_MAX)
-        l->send_window = EDGE_WINDOW_MAX;
-    if (l->queries > UINT8_MAX)
-        l->queries = UINT8_MAX;
-    if (l->pulls > UINT8_MAX)
-        l->pulls = UINT8_MAX;
-}
-
 void *edge_must(void *p)
 {
     if (!p)
@@ -56,7 +16,7 @@ struct edge_core *edge_core_new(const struct edge_setup *s)
     if (!e)
         return NULL;
     e->lim = s->limits;
-    defaults(&e->lim);
+    edge_defaults(&e->lim);
     e->out = s->out;
     e->ctx = s->ctx;
     e->secrets = s->secrets;
@@ -64,14 +24,15 @@ struct edge_core *edge_core_new(const struct edge_setup *s)
     e->name = s->name ? s->name : "";
     e->arena = arena_new(0);
     e->wheel = timer_wheel_new(0);
-    e->addresses = addresses_new(e->lim.max_conns + 65536, e->lim.try_every_ms);
+    e->addresses = addresses_new(e->lim.max_conns + 65536, e->lim.try_every_ms, e->lim.register_every_ms);
+    e->guesses = guesses_new(e->lim.account_try_every_ms, e->lim.account_tries);
     e->known = known_new(e->lim.known_users);
     e->delivery = delivery_new(e->lim.unconfirmed);
     e->departed = departed_new(DEPARTED_MAX);
     e->typing = throttle_new(8192);
     e->bounce = malloc(sizeof *e->bounce);
-    if (!e->arena || !e->wheel || !e->addresses || !e->known || !e->delivery || !e->departed || !e->typing ||
-        !e->bounce) {
+    if (!e->arena || !e->wheel || !e->addresses || !e->guesses || !e->known || !e->delivery || !e->departed ||
+        !e->typing || !e->bounce) {
         edge_core_free(e);
         return NULL;
     }
@@ -112,6 +73,7 @@ void edge_core_free(struct edge_core *e)
     free(e->flights);
     handles_release(&e->handles);
     addresses_free(e->addresses);
+    guesses_free(e->guesses);
     known_free(e->known);
     delivery_reset(e->delivery, NULL);
     delivery_free(e->delivery);
@@ -233,6 +195,12 @@ void edge_core_gone(struct edge_core *e, uint32_t conn)
     e->stats.connections--;
 }
 
+bool edge_core_logged_in(const struct edge_core *e, uint32_t conn)
+{
+    const struct econn *c = edge_conn(e, conn);
+    return c && c->state == C_SESSION;
+}
+
 uint32_t edge_core_frame_cap(const struct edge_core *e, uint32_t conn)
 {
     const struct econn *c = edge_conn(e, conn);
@@ -319,6 +287,7 @@ static void dispatch(struct edge_core *e, struct econn *c, uint16_t type, uint32
         verb_query(e, c, type, seq_id, payload);
     else
         verb(e, c, seq_id, payload, m);
+    edge_forget_password(type, m);
 }
 
 bool edge_core_frame(struct edge_core *e, uint32_t conn, uint16_t type, uint32_t seq_id, struct slice payload)

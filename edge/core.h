@@ -77,14 +77,16 @@ struct edge_limits {                  /* 0: the default in brackets */
     uint32_t queries;                 /* [8] questions of one connection not answered, at most 255 */
     uint32_t query_rate, query_burst; /* [50, 100] questions per second and connection */
     uint32_t tries, try_every_ms;     /* [20, 1000] wrong passwords per address at once, one more every … */
-    int64_t login_ms;                 /* [10000] to log in, absolute */
-    int64_t heartbeat_ms;             /* [30000]; idle close after three */
-    int64_t confirm_ms;               /* [30000] the oldest unconfirmed push */
-    int64_t lookup_ms;                /* [2000] then a recipient is taken on trust */
-    int64_t cursor_ms;                /* [10000] */
-    int64_t commit_ms;                /* [1000] */
-    int64_t recommit_ms;              /* [1 day] also without progress */
-    int64_t token_ms;                 /* [30 days] */
+    uint32_t account_tries, account_try_every_ms; /* [10, 5000] the same per account, from all addresses */
+    uint32_t registers, register_every_ms;        /* [100, 10000] accounts made by an address */
+    int64_t login_ms;                             /* [10000] to log in, absolute */
+    int64_t heartbeat_ms;                         /* [30000]; idle close after three */
+    int64_t confirm_ms;                           /* [30000] the oldest unconfirmed push */
+    int64_t lookup_ms;                            /* [2000] then a recipient is taken on trust */
+    int64_t cursor_ms;                            /* [10000] */
+    int64_t commit_ms;                            /* [1000] */
+    int64_t recommit_ms;                          /* [1 day] also without progress */
+    int64_t token_ms;                             /* [30 days] */
 };
 
 struct edge_setup {
@@ -116,6 +118,7 @@ int64_t edge_core_mark(const struct edge_core *); /* all below is confirmed or h
 /* `address`: a number for the peer's IP address. EDGE_NO_CONN: not taken (no slot, draining, too many); *why says the Code
  * the shell should write in an Error frame before it closes. */
 uint32_t edge_core_accept(struct edge_core *, uint64_t address, uint16_t *why);
+bool edge_core_logged_in(const struct edge_core *, uint32_t conn);
 uint32_t edge_core_frame_cap(const struct edge_core *, uint32_t conn); /* largest totalLen now */
 /* False: stop feeding this connection (paused or closed); bytes after this frame stay with the shell. */
 bool edge_core_frame(struct edge_core *, uint32_t conn, uint16_t type, uint32_t seq_id, struct slice payload);

@@ -42,6 +42,17 @@ void edge_hash_done(struct edge_core *e, uint64_t tag)
     free(h);
 }
 
+void edge_forget_password(uint16_t type, const ProtobufCMessage *m)
+{
+    char *password = NULL;
+    if (m && type == IM__FRAME_TYPE__LOGIN_REQ)
+        password = ((const Im__LoginReq *)m)->password;
+    else if (m && type == IM__FRAME_TYPE__REGISTER_REQ)
+        password = ((const Im__RegisterReq *)m)->password;
+    if (password && password[0]) /* else it may be the constant "" of everybody */
+        secret_wipe(password, strlen(password));
+}
+
 void edge_hash_free(struct edge_core *e)
 {
     struct hashing *h, *next;

@@ -56,3 +56,8 @@ bool ratelimit_full_slow(struct ratelimit *b, uint32_t every_ms, uint32_t now_ms
     refill(b, slow(every_ms), now_ms);
     return b->used == 0;
 }
+
+void ratelimit_give(struct ratelimit *b)
+{
+    b->used = b->used > TOKEN ? b->used - TOKEN : 0;
+}

@@ -12,9 +12,10 @@ static const struct conf_def defs[] = {
               "Every connection begins with a PROXY protocol header (version 1 or 2) that says whose it is; "
               "only behind a balancer, on an address that nobody else reaches."),
     CONF_STR("edge.name", S, name, NULL, "What this edge is called towards people; unset: host and process."),
-    CONF_SECRET("secrets.master_key_file", S, key, "master.key",
-                "The deployment's keys, one a line: 32 bytes in hex, closed to others; `parleyctl init` makes "
-                "the first. The last one, or the one marked with *, seals; all of them open."),
+    CONF_SECRET(
+        "secrets.master_key_file", S, key, "master.key",
+        "The deployment's keys, one a line: 32 bytes in hex, closed to others; `parleyctl init` makes "
+        "the first. The last one, or the one marked with *, seals; all of them open."),
     CONF_INT("edge.max_conns", S, max_conns, "100000", 1, 4000000, "Connections at once."),
     CONF_SIZE("edge.max_frame", S, max_frame, "64KiB", 4096, 1 << 20,
               "Largest frame from a client that is logged in."),
@@ -34,6 +35,13 @@ static const struct conf_def defs[] = {
     CONF_INT("edge.query_burst", S, query_burst, "100", 1, 4000000, "Questions at once above that rate."),
     CONF_INT("edge.tries", S, tries, "20", 1, 4000000, "Wrong passwords at once from one address."),
     CONF_MS("edge.try_every", S, try_every_ms, "1s", 1, 3600000, "After that, one more each …"),
+    CONF_INT(
+        "edge.account_tries", S, account_tries, "10", 1, 4000000,
+        "Wrong passwords at once for one account, from whatever address but those it logged in from before."),
+    CONF_MS("edge.account_try_every", S, account_try_every_ms, "5s", 1, 3600000,
+            "After that, one more each …"),
+    CONF_INT("edge.registers", S, registers, "100", 1, 4000000, "Registrations at once from one address."),
+    CONF_MS("edge.register_every", S, register_every_ms, "10s", 1, 3600000, "After that, one more each …"),
     CONF_MS("edge.login", S, login_ms, "10s", 100, 600000, "Time from connecting to being logged in."),
     CONF_MS("edge.heartbeat", S, heartbeat_ms, "30s", 100, 3600000,
             "How often clients should speak; three times as much silence ends the connection."),
@@ -86,6 +94,10 @@ void edge_limits_of(const struct edge_settings *s, struct edge_limits *l)
         .hash_per_address = (uint32_t)s->hash_per_address,
         .tries = (uint32_t)s->tries,
         .try_every_ms = (uint32_t)s->try_every_ms,
+        .account_tries = (uint32_t)s->account_tries,
+        .account_try_every_ms = (uint32_t)s->account_try_every_ms,
+        .registers = (uint32_t)s->registers,
+        .register_every_ms = (uint32_t)s->register_every_ms,
         .login_ms = s->login_ms,
         .heartbeat_ms = s->heartbeat_ms,
         .confirm_ms = s->confirm_ms,

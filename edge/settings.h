@@ -12,6 +12,7 @@ struct edge_settings {
     bool proxy_protocol;
     int64_t max_conns, max_frame, conns_per_address;
     int64_t unconfirmed, window, known_users, send_window, rate, burst, tries, try_every_ms;
+    int64_t account_tries, account_try_every_ms, registers, register_every_ms;
     int64_t queries, query_rate, query_burst;
     int64_t login_ms, heartbeat_ms, confirm_ms, lookup_ms, cursor_ms, commit_ms, token_ms;
     int64_t output_pause, output_cut;

@@ -20,6 +20,7 @@
 #include "edge/cursors.h"
 #include "edge/delivery.h"
 #include "edge/departed.h"
+#include "edge/guesses.h"
 #include "edge/handles.h"
 #include "edge/known.h"
 #include "edge/throttle.h"
@@ -117,6 +118,7 @@ struct edge_core {
     uint32_t next_handle, next_purpose;
     struct handles handles;
     struct addresses *addresses;
+    struct guesses *guesses;
     struct known *known;
     struct delivery *delivery;
     struct departed *departed;
@@ -130,6 +132,8 @@ struct edge_core {
     struct outrec *out_flying;
     uint32_t out_waiting;
 };
+
+void edge_defaults(struct edge_limits *); /* core_limits.c */
 
 /* core.c */
 struct econn *edge_conn(const struct edge_core *, uint32_t index); /* NULL: no such, or free */
@@ -158,6 +162,9 @@ void edge_arm(struct edge_core *, struct econn *);
 void edge_timer(struct timer *);
 void edge_cursors_flush(struct edge_core *, struct econn *);
 void edge_me(const struct edge_core *, const struct econn *, struct session *); /* user zero before login */
+
+/* core_hash.c: overwrites what a decoded LOGIN_REQ or REGISTER_REQ has of a password; NULL is fine. */
+void edge_forget_password(uint16_t type, const ProtobufCMessage *);
 
 /* core_produce.c: records to the log */
 /* Packs and produces; the report comes to verb_*_sent by `about->type`. False: queue full, nothing taken. about NULL: no

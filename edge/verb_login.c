@@ -109,6 +109,11 @@ void verb_login(struct edge_core *e, struct econn *c, uint32_t seq_id, struct sl
         edge_error(e, c, seq_id, IM__CODE__BAD_FIELD, "login", 0);
         return;
     }
+    wait = token ? 0 : guesses_look(e->guesses, id_user(login), c->address, edge_ms32(e));
+    if (wait) {
+        edge_login_rsp(e, c, seq_id, IM__CODE__TOO_MANY_REQUESTS, wait);
+        return;
+    }
     if (!edge_pend(e, c, IM__FRAME_TYPE__LOGIN_REQ, seq_id, payload))
         return;
     if (token) {
@@ -125,8 +130,14 @@ void verb_login_lookup(struct edge_core *e, struct econn *c, const Im__LookupRep
     struct pend *p = c->pend;
     const Im__LoginReq *req = request(e, p);
     struct slice sealed = r->exists ? codec_slice(r->verifier) : slice_of(NULL, 0);
-    if (!req || !edge_hash(e, c, EDGE_JOB_VERIFY, req->password, sealed))
+    uint32_t wait = guesses_take(e->guesses, p->target, c->address, edge_ms32(e));
+    if (wait) {
+        deny(e, c, IM__CODE__TOO_MANY_REQUESTS, wait);
+    } else if (!req || !edge_hash(e, c, EDGE_JOB_VERIFY, req->password, sealed)) {
+        guesses_undo(e->guesses, p->target, c->address);
         deny(e, c, IM__CODE__BUSY, 1000);
+    }
+    edge_forget_password(IM__FRAME_TYPE__LOGIN_REQ, req ? &req->base : NULL);
 }
 
 void verb_login_job(struct edge_core *e, struct econn *c, bool ok)
@@ -136,7 +147,10 @@ void verb_login_job(struct edge_core *e, struct econn *c, bool ok)
         deny(e, c, IM__CODE__BAD_CREDENTIALS, 0);
         return;
     }
-    ask(e, c, request(e, c->pend), NULL);
+    guesses_undo(e->guesses, c->pend->target, c->address);
+    const Im__LoginReq *req = request(e, c->pend);
+    ask(e, c, req, NULL);
+    edge_forget_password(IM__FRAME_TYPE__LOGIN_REQ, req ? &req->base : NULL);
 }
 
 static void welcome(struct edge_core *e, struct econn *c, const Im__LoginVerdict *v)
@@ -172,6 +186,7 @@ void verb_login_verdict(struct edge_core *e, struct econn *c, const Im__LoginVer
     c->state = C_SESSION;
     e->stats.sessions++;
     e->stats.logins++;
+    guesses_known(e->guesses, c->user, c->address);
     welcome(e, c, v);
     edge_pend_free(e, c);
     if (e->draining) {

@@ -16,6 +16,13 @@ void verb_register(struct edge_core *e, struct econn *c, uint32_t seq_id, struct
         edge_error(e, c, seq_id, IM__CODE__BAD_FIELD, "login", 0);
         return;
     }
+    struct address *a = addresses_get(e->addresses, c->address, edge_ms32(e));
+    uint32_t wait =
+        a ? ratelimit_take_slow(&a->registers, e->lim.register_every_ms, e->lim.registers, edge_ms32(e)) : 0;
+    if (wait) {
+        edge_error(e, c, seq_id, IM__CODE__TOO_MANY_REQUESTS, NULL, wait);
+        return;
+    }
     if (!edge_pend(e, c, IM__FRAME_TYPE__REGISTER_REQ, seq_id, payload))
         return;
     struct pend *p = c->pend;
@@ -23,6 +30,8 @@ void verb_register(struct edge_core *e, struct econn *c, uint32_t seq_id, struct
     p->target = id_user(login);
     e->stats.registers++;
     if (!edge_hash(e, c, EDGE_JOB_HASH, req->password, slice_of(NULL, 0))) {
+        if (a)
+            ratelimit_give(&a->registers);
         edge_error(e, c, seq_id, IM__CODE__BUSY, NULL, 1000);
         edge_pend_free(e, c);
     }
@@ -54,4 +63,5 @@ void verb_register_job(struct edge_core *e, struct econn *c, bool ok, struct sli
         edge_error(e, c, p->seq_id, ok ? IM__CODE__BUSY : IM__CODE__INTERNAL, NULL, 1000);
         edge_pend_free(e, c);
     }
+    edge_forget_password(IM__FRAME_TYPE__REGISTER_REQ, req ? &req->base : NULL);
 }

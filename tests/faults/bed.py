@@ -135,6 +135,7 @@ class Proc:
         env.update(PARLEY_CONFIG=self.bed.config, **{section + "_HTTP": f"{self.address()}:{self.http}"})
         if self.listen:
             env[section + "_LISTEN"] = f"{self.address()}:{self.listen}"
+            env.setdefault(section + "_REGISTERS", "100000")  # everybody comes from this machine
             env[section + "_NAME"] = self.name
         if self.inside:
             env.update(self.bed.reached_at(self.bed.net.host))

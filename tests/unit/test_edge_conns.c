@@ -2,7 +2,6 @@
 #include "common/base/loop.h"
 #include "common/im/codec.h"
 #include "common/im/topics.h"
-#include "edge/conns.h"
 #include "edge/conns_int.h"
 #include "edge/listen.h"
 #include "edge/state.h"
@@ -357,6 +356,42 @@ static void test_what_follows_a_lookup_waits(void **state)
     stop(&w);
 }
 
+/* A password leaves no copy where it was read, whether it came in one piece or in two, before others or after. */
+static void test_passwords_are_not_left_in_buffers(void **state)
+{
+    (void)state;
+    static const char secret[] = "correct horse battery";
+    for (size_t cut = 0; cut < 2; cut++) {
+        struct world w;
+        uint8_t p[1024];
+        start(&w);
+        int fd = dial(&w);
+        Im__LoginReq req = IM__LOGIN_REQ__INIT;
+        req.login = (char *)"alice";
+        req.password = (char *)(uintptr_t)secret;
+        req.device_id = (char *)"laptop";
+        size_t n = frame(p, IM__FRAME_TYPE__HEARTBEAT, 1, NULL);
+        n += frame(p + n, IM__FRAME_TYPE__LOGIN_REQ, 2, &req.base);
+        n += frame(p + n, IM__FRAME_TYPE__HEARTBEAT, 3, NULL); /* has to wait: it is kept */
+        size_t first = cut ? n - 20 : n;
+        put(&w, fd, p, first);
+        for (int i = 0; i < 50; i++)
+            turn(&w);
+        assert_null(memmem(w.conns->scratch, 65536, secret, strlen(secret)));
+        put(&w, fd, p + first, n - first);
+        for (int i = 0; i < 50; i++)
+            turn(&w);
+        assert_int_equal(w.lookups, 1);
+        struct sock *s = conns_sock(w.conns, 0);
+        assert_non_null(s);
+        assert_null(memmem(w.conns->scratch, 65536, secret, strlen(secret)));
+        if (s->in)
+            assert_null(memmem(s->in->data, s->in->cap, secret, strlen(secret)));
+        close(fd);
+        stop(&w);
+    }
+}
+
 static void test_stalled_producer_stops_reading(void **state)
 {
     (void)state;
@@ -467,6 +502,7 @@ int main(void)
         cmocka_unit_test(test_bytes_one_by_one),
         cmocka_unit_test(test_error_survives_the_close),
         cmocka_unit_test(test_what_follows_a_lookup_waits),
+        cmocka_unit_test(test_passwords_are_not_left_in_buffers),
         cmocka_unit_test(test_stalled_producer_stops_reading),
         cmocka_unit_test(test_slow_reader),
         cmocka_unit_test(test_out_of_descriptors),

@@ -170,6 +170,86 @@ static void test_wrong_password_and_no_such_user_are_alike(void **state)
     er_free(r);
 }
 
+/* Wrong passwords for one account from ever new addresses: few are checked, and its owner gets in all the same. */
+static void test_one_account_guessed_from_many_addresses(void **state)
+{
+    (void)state;
+    struct er *r = er_new(&(struct edge_limits){.account_tries = 3, .account_try_every_ms = 4000});
+    struct er_user owner = er_login(r, "alice", 4); /* from address 1 */
+    Im__LoginReq req = IM__LOGIN_REQ__INIT;
+    for (uint64_t address = 100; address < 103; address++)
+        try_password(r, connect_from(r, address), true, false);
+    uint32_t c = connect_from(r, 103);
+    req.login = (char *)"alice";
+    req.password = (char *)"guess";
+    req.device_id = (char *)"laptop";
+    size_t n = r->n_records;
+    er_send(r, c, IM__FRAME_TYPE__LOGIN_REQ, 9, &req.base);
+    Im__LoginRsp *rsp = (Im__LoginRsp *)er_msg(er_last(r, c));
+    assert_int_equal(rsp->code, IM__CODE__TOO_MANY_REQUESTS);
+    assert_in_range(rsp->retry_after_ms, 1, 4000);
+    im__login_rsp__free_unpacked(rsp, NULL);
+    assert_int_equal(r->n_records, n);          /* not even asked for */
+    try_password(r, er_connect(r), true, true); /* where it has logged in before */
+    assert_int_equal(er_kind(r, r->n_records - 1), IM__INBOUND__BODY_LOGIN);
+    req.token = owner.token;
+    req.login = req.password = (char *)"";
+    er_send(r, connect_from(r, 104), IM__FRAME_TYPE__LOGIN_REQ, 10,
+            &req.base); /* with a token, from anywhere */
+    assert_int_equal(er_kind(r, r->n_records - 1), IM__INBOUND__BODY_LOGIN);
+    er_time(r, 4000); /* and with the password from anywhere, after a pause: right ones are not counted */
+    for (uint64_t address = 200; address < 203; address++) {
+        try_password(r, connect_from(r, address), true, true);
+        assert_int_equal(er_kind(r, r->n_records - 1), IM__INBOUND__BODY_LOGIN);
+    }
+    er_free(r);
+}
+
+/* Many look-ups under way at once are no way around it. */
+static void test_guesses_at_once(void **state)
+{
+    (void)state;
+    struct er *r = er_new(&(struct edge_limits){.account_tries = 3});
+    Im__LoginReq req = IM__LOGIN_REQ__INIT;
+    uint32_t c[10];
+    req.login = (char *)"alice";
+    req.password = (char *)"guess";
+    req.device_id = (char *)"laptop";
+    size_t first = r->n_records, jobs = r->n_jobs;
+    for (uint32_t i = 0; i < 10; i++) {
+        c[i] = connect_from(r, 100 + i);
+        er_send(r, c[i], IM__FRAME_TYPE__LOGIN_REQ, 9, &req.base);
+    }
+    for (uint32_t i = 0; i < 10; i++)
+        er_answer(r, first + i, true, "alice");
+    assert_int_equal(r->n_jobs - jobs, 3);
+    for (uint32_t i = 3; i < 10; i++)
+        expect_login_code(r, c[i], IM__CODE__TOO_MANY_REQUESTS);
+    er_free(r);
+}
+
+static void test_registrations_of_an_address(void **state)
+{
+    (void)state;
+    struct er *r = er_new(&(struct edge_limits){.registers = 2, .register_every_ms = 4000});
+    Im__RegisterReq req = IM__REGISTER_REQ__INIT;
+    req.login = (char *)"alice";
+    req.password = (char *)"correct horse";
+    r->no_jobs = true; /* was not taken, so it does not count */
+    uint32_t c = er_connect(r);
+    for (uint32_t i = 0; i < 5; i++)
+        assert_true(er_send(r, c, IM__FRAME_TYPE__REGISTER_REQ, 1, &req.base));
+    r->no_jobs = false;
+    for (uint32_t i = 0; i < 2; i++)
+        assert_false(er_send(r, er_connect(r), IM__FRAME_TYPE__REGISTER_REQ, 2, &req.base));
+    assert_true(er_send(r, c, IM__FRAME_TYPE__REGISTER_REQ, 3, &req.base));
+    er_expect_error(r, c, 3, IM__CODE__TOO_MANY_REQUESTS, NULL);
+    assert_false(er_send(r, connect_from(r, 2), IM__FRAME_TYPE__REGISTER_REQ, 4, &req.base));
+    er_time(r, 4000);
+    assert_false(er_send(r, c, IM__FRAME_TYPE__REGISTER_REQ, 5, &req.base));
+    er_free(r);
+}
+
 static void test_refused_verdict(void **state)
 {
     (void)state;
@@ -356,6 +436,9 @@ int main(void)
         cmocka_unit_test(test_hashing_is_shared_by_addresses),
         cmocka_unit_test(test_login_by_password_and_token),
         cmocka_unit_test(test_wrong_password_and_no_such_user_are_alike),
+        cmocka_unit_test(test_one_account_guessed_from_many_addresses),
+        cmocka_unit_test(test_guesses_at_once),
+        cmocka_unit_test(test_registrations_of_an_address),
         cmocka_unit_test(test_refused_verdict),
         cmocka_unit_test(test_bad_tokens),
         cmocka_unit_test(test_states),

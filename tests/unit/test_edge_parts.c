@@ -3,6 +3,7 @@
 #include "edge/addresses.h"
 #include "edge/busy.h"
 #include "edge/cursors.h"
+#include "edge/guesses.h"
 #include "edge/handles.h"
 #include "edge/known.h"
 #include "edge/ratelimit.h"
@@ -113,7 +114,7 @@ static void test_throttle(void **state)
 static void test_addresses(void **state)
 {
     (void)state;
-    struct addresses *a = addresses_new(100, 1000);
+    struct addresses *a = addresses_new(100, 1000, 5000);
     for (uint64_t k = 1; k <= 100; k++)
         addresses_get(a, k * 7919, 0)->conns = 2;
     assert_null(addresses_get(a, 5, 0)); /* all in use */
@@ -127,7 +128,51 @@ static void test_addresses(void **state)
     assert_null(addresses_get(a, 5, 500)); /* its failure is not forgotten yet */
     assert_non_null(addresses_get(a, 5, 1000));
     assert_int_equal(addresses_count(a), 100);
+    addresses_get(a, 5, 1000)->conns = 1;
+    addresses_leave(a, 51 * 7919);
+    addresses_leave(a, 51 * 7919);
+    ratelimit_take_slow(&addresses_get(a, 51 * 7919, 1000)->registers, 5000, 5, 1000);
+    assert_null(addresses_get(a, 6, 5000)); /* nor that it made an account */
+    assert_non_null(addresses_get(a, 6, 6000));
     addresses_free(a);
+}
+
+static void test_guesses(void **state)
+{
+    (void)state;
+    enum { EVERY = 1000, BURST = 3 };
+    struct guesses *g = guesses_new(EVERY, BURST);
+    uint32_t now = 4294967000u; /* soon to begin again */
+    for (uint64_t address = 1; address <= BURST; address++)
+        assert_int_equal(guesses_take(g, id(1), address, now), 0);
+    assert_int_equal(guesses_look(g, id(1), 77, now), EVERY);
+    assert_int_equal(guesses_take(g, id(1), 77, now), EVERY);
+    assert_int_equal(guesses_take(g, id(2), 77, now), 0); /* another account */
+    guesses_known(g, id(1), 77);
+    guesses_known(g, id(1), 78);
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(guesses_look(g, id(1), 77, now), 0);
+        assert_int_equal(guesses_take(g, id(1), 78, now), 0);
+    }
+    guesses_undo(g, id(1), 77); /* took none */
+    assert_int_equal(guesses_look(g, id(1), 79, now), EVERY);
+    guesses_undo(g, id(1), 79);
+    assert_int_equal(guesses_take(g, id(1), 79, now), 0);
+    assert_int_equal(guesses_look(g, id(2), 78, now), 0); /* known for one account only */
+    assert_int_equal(guesses_take(g, id(1), 80, now + EVERY - 1), 1);
+    assert_int_equal(guesses_take(g, id(1), 80, now + EVERY), 0);
+    /* Very many accounts, each tried once: whoever is being guessed is the last to be forgotten. */
+    for (int i = 0; i < BURST; i++)
+        (void)guesses_take(g, id(1), 80, now + EVERY);
+    struct rng rng = {9};
+    for (int i = 0; i < 200000; i++) {
+        struct id16 user;
+        uint64_t some[2] = {rng_next(&rng), rng_next(&rng)};
+        memcpy(user.b, some, sizeof user.b);
+        (void)guesses_take(g, user, 5, now + EVERY);
+    }
+    assert_int_equal(guesses_look(g, id(1), 80, now + EVERY), EVERY);
+    guesses_free(g);
 }
 
 static void test_handles_model(void **state)
@@ -228,6 +273,7 @@ int main(void)
         cmocka_unit_test(test_slow_rate),
         cmocka_unit_test(test_throttle),
         cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_guesses),
         cmocka_unit_test(test_handles_model),
         cmocka_unit_test(test_ranges),
         cmocka_unit_test(test_cursors_are_bounded),

@@ -41,6 +41,7 @@ class Instance:
         env[section + "_HTTP"] = f"127.0.0.1:{self.http}"
         if self.listen:
             env[section + "_LISTEN"] = f"127.0.0.1:{self.listen}"
+            env.setdefault(section + "_REGISTERS", "1000000")  # everybody comes from this machine
             env[section + "_NAME"] = self.name
         return env
 
