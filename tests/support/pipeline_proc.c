@@ -53,7 +53,7 @@ static void become(struct pl *pl, enum pl_kind kind, int i, const char *env)
     set(pl_kind_names[kind], "http", p->http);
     if (kind == PL_EDGE) {
         set("edge", "listen", p->listen);
-        set("edge", "registers", "100000"); /* everybody in a test comes from one address */
+        setenv("PARLEY_EDGE_REGISTERS", "100000", 1); /* everybody in a test comes from one address */
         snprintf(name, sizeof name, "edge-%d", i);
         setenv("PARLEY_EDGE_NAME", name, 1);
     }

@@ -43,7 +43,7 @@ struct traffic {
     char logins[PEOPLE_MAX][65];
     struct device devices[DEVICES_MAX];
     struct id16 convs[CONVS_MAX];
-    int n_devices;
+    int n_devices, n_people; /* the last one is away, if anybody is */
     bool sending;
     uint32_t sent;
     size_t acked, refused, reconnects, told;
@@ -58,15 +58,15 @@ size_t traffic_random(struct traffic *t, size_t below)
 
 static uint32_t conv_of(const struct traffic *t, int a, int b)
 {
-    return (uint32_t)((a < b ? a : b) * t->conf.people + (a < b ? b : a));
+    return (uint32_t)((a < b ? a : b) * t->n_people + (a < b ? b : a));
 }
 
 /* ---- what the library tells ---- */
 
 static uint32_t conv_number(const struct traffic *t, const uint8_t id[16])
 {
-    for (int a = 0; a < t->conf.people; a++)
-        for (int b = a + 1; b < t->conf.people; b++)
+    for (int a = 0; a < t->n_people; a++)
+        for (int b = a + 1; b < t->n_people; b++)
             if (!memcmp(t->convs[conv_of(t, a, b)].b, id, 16))
                 return conv_of(t, a, b);
     return NOT_OURS;
@@ -123,15 +123,17 @@ static void on_state(void *ctx, enum parley_state state, enum parley_code why, c
 
 static void make_people(struct traffic *t)
 {
-    for (int i = 0; i < t->conf.people; i++) {
+    for (int i = 0; i < t->n_people; i++) {
         struct person p = {0};
         snprintf(t->logins[i], sizeof t->logins[i], "%s%d", t->tag, i);
         person_connect(&p, t->pl, i % pl_count(t->pl, PL_EDGE));
         assert_int_equal(person_register(&p, t->logins[i], PASSWORD), 0);
+        if (i >= t->conf.people)
+            assert_int_equal(person_login(&p, t->logins[i], PASSWORD, "away"), 0);
         person_free(&p);
     }
-    for (int a = 0; a < t->conf.people; a++)
-        for (int b = a + 1; b < t->conf.people; b++)
+    for (int a = 0; a < t->n_people; a++)
+        for (int b = a + 1; b < t->n_people; b++)
             t->convs[conv_of(t, a, b)] = id_direct(id_user(t->logins[a]), id_user(t->logins[b]));
 }
 
@@ -154,7 +156,7 @@ static void make_device(struct traffic *t, int person, int k)
     d->parley = parley_new(&options, &callbacks, d);
     assert_non_null(d->parley);
     assert_int_equal(parley_login(d->parley, t->logins[person], PASSWORD), 0);
-    for (int other = 0; other < t->conf.people; other++)
+    for (int other = 0; other < t->n_people; other++)
         if (other != person)
             checker_member(t->checker, conv_of(t, person, other), d->number);
 }
@@ -167,13 +169,14 @@ struct traffic *traffic_new(struct pl *pl, const struct traffic_conf *conf)
     t->pl = pl;
     t->conf = *conf;
     t->conf.people = conf->people ? conf->people : 3;
+    t->n_people = t->conf.people + conf->away;
     t->conf.devices = conf->devices ? conf->devices : 2;
     t->conf.pace_ms = conf->pace_ms ? conf->pace_ms : 40;
     t->conf.window = conf->window ? conf->window : 8;
     t->conf.seed = conf->seed ? conf->seed : seed ? strtoull(seed, NULL, 10) : rand_u64() % 1000000;
     t->random = t->conf.seed;
     t->checker = checker_new();
-    assert_true(t->conf.people <= PEOPLE_MAX && t->conf.people * t->conf.devices <= DEVICES_MAX);
+    assert_true(t->n_people <= PEOPLE_MAX && t->conf.people * t->conf.devices <= DEVICES_MAX);
     snprintf(t->tag, sizeof t->tag, "t%07x.", (unsigned)(rand_u64() & 0xfffffff));
     make_people(t);
     for (int i = 0; i < t->conf.people; i++)
@@ -200,6 +203,8 @@ static void send_one(struct traffic *t, struct device *d)
 {
     char text[64];
     int to = (d->person + 1 + (int)traffic_random(t, (size_t)t->conf.people - 1)) % t->conf.people;
+    if (t->conf.away && traffic_random(t, 8) == 0)
+        to = t->n_people - 1;
     uint32_t msg = t->sent++;
     snprintf(text, sizeof text, "%s%u", t->tag, msg);
     checker_sent(t->checker, msg, conv_of(t, d->person, to), d->number);

@@ -17,6 +17,7 @@ struct traffic_conf { /* zero takes the default */
     int pace_ms;      /* between two sends of a device: 40 */
     int window;       /* sends of a device without outcome: 8 */
     int settle_ms;    /* of patience in traffic_settle(): PL_WAIT_MS */
+    bool away;        /* one person more, who was here once and is written to all the time */
     uint64_t seed;    /* default: TEST_SEED, else by chance; said in every failure */
 };
 
