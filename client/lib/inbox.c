@@ -46,13 +46,35 @@ struct talk *talk_find(const struct inbox *in, struct id16 id)
     return t;
 }
 
+static void not_dirty(struct inbox *in, struct talk *t)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < in->n_dirty && t->dirty; i++)
+        if (in->dirty[i] != t)
+            in->dirty[kept++] = in->dirty[i];
+    if (t->dirty)
+        in->n_dirty = kept;
+    t->dirty = false;
+}
+
+/* The oldest without anything open; else the oldest with nothing but news, which the server tells again at the next
+ * log-in. What waits above a hole stays: it has a bound of its own. */
 static void forget_oldest(struct inbox *in)
 {
-    for (struct talk *t = in->lru; t; t = t->next)
+    struct talk *news = NULL;
+    for (struct talk *t = in->lru; t; t = t->next) {
         if (!t->queued && !t->dirty) {
             talk_drop(in, t);
             return;
         }
+        if (!news && t->queued && !t->held && !t->overflowed && !t->asking)
+            news = t;
+    }
+    if (!news)
+        return;
+    DL_DELETE2(in->waiting, news, wprev, wnext);
+    not_dirty(in, news);
+    talk_drop(in, news);
 }
 
 struct talk *talk_get(struct inbox *in, struct id16 id)

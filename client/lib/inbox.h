@@ -17,7 +17,7 @@ struct inbox;
 
 struct inbox_conf {
     uint32_t patience_ms;
-    uint32_t talks_max;    /* conversations remembered */
+    uint32_t talks_max; /* conversations remembered, those with news to be fetched included: the oldest go */
     uint32_t catch_up_max; /* numbers fetched from history for one hole; those before count as missed */
     /* `payload` is a ChatPush as it came. missed: numbers given up right before it. late: fills in such a
      * place. */

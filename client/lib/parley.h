@@ -87,11 +87,15 @@ struct parley_options {
     uint32_t answer_timeout_ms; /* 20000: for log-in and other requests, then another server is tried */
     uint32_t gap_patience_ms;   /* 20000: how long later messages wait for a missing one */
     uint32_t queue_max;         /* 1000 sends waiting or without outcome */
-    uint32_t conversations_max; /* 10000 remembered; the rest is asked of the server when needed */
     uint32_t
-        catch_up_max;     /* 1000: events of one conversation fetched from history; older ones are `missed` */
-    bool no_delivered;    /* do not tell the senders of direct messages that they arrived */
-    bool group_delivered; /* tell it in groups too: each message brings one back from every member */
+        conversations_max; /* 10000 remembered, the one used longest ago goes first; the rest is asked of the server when
+                                   needed. Of more groups with news than that, the oldest are fetched after the next log-in */
+    uint32_t
+        catch_up_max;  /* 1000: events of one conversation fetched from history; older ones are `missed` */
+    bool no_delivered; /* do not tell the senders of direct messages that they arrived */
+    bool
+        group_delivered; /* tell it in groups too. Off, because each message brings one receipt back from every
+                             device of every member; in groups above the server's router.receipt_cap nobody else is told anyway */
 };
 
 /* NULL: errno says why (EINVAL: options; EBUSY, EACCES …: state file). Connects to nothing yet. */

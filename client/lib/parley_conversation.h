@@ -79,7 +79,7 @@ int64_t parley_block(struct parley *, const char *login, bool on);
 
 /* The user read everything up to `seq`: marks it read on all of the user's devices, and tells the others. Sent at most
  * once a second and conversation, and again after a disconnect. (`delivered` is told by the library itself as the
- * `message` callback returns; see parley_options.) -EINVAL, -ENOMEM. */
+ * `message` callback returns, in direct conversations; in groups when parley_options.group_delivered says so.) -EINVAL, -ENOMEM. */
 int parley_read(struct parley *, const uint8_t *conv, uint64_t seq);
 /* Call it at every key: one goes out every three seconds at most, none while offline. `stopped`: at once. */
 int parley_typing(struct parley *, const uint8_t *conv, bool stopped);

@@ -491,6 +491,35 @@ static void news_are_fetched(void **state)
     inbox_free(in);
 }
 
+/* However many groups have news, no more than the cap are remembered: the oldest go, and an answer about them is none. */
+static void news_of_very_many_groups_are_bounded(void **state)
+{
+    (void)state;
+    struct seen s;
+    struct inbox_cursor c[8];
+    struct inbox *in = box_of(&s, 1000);
+    inbox_have(in, conv(1), 3, 5, true);
+    inbox_news(in, conv(1), 8, 0, 0);
+    struct inbox_question q = asks(in, 0, 1); /* it is being fetched: not this one */
+    for (uint8_t g = 2; g < 100; g++) {
+        inbox_have(in, conv(g), 1, 1, true);
+        inbox_news(in, conv(g), 1, 0, 1); /* the server is to be told */
+        inbox_news(in, conv(g), 2, 0, 1);
+        assert_in_range(inbox_waiting(in), 1, 4);
+    }
+    assert_int_equal(inbox_known(in, conv(99)), 1);
+    assert_int_equal(inbox_known(in, conv(2)), 0);
+    assert_int_equal(inbox_take_cursors(in, c, 8), 3);
+    PAST(in, q, 8, 400, 6, 7, 8);
+    ASSERT_SEQS(&s, 6, 7, 8);
+    inbox_past_end(in, conv(2), 0, 9, false, 500); /* nobody waits for it */
+    assert_true(msg(in, 200, 7, 1, 600) == 0);     /* waits above a hole, and stays whatever comes */
+    for (uint8_t g = 100; g < 150; g++)
+        inbox_news(in, conv(g), 3, 0, 700);
+    assert_int_equal(inbox_confirmed(in), 0);
+    inbox_free(in);
+}
+
 static void an_unknown_group_starts_at_its_cursor_or_what_is_visible(void **state)
 {
     (void)state;
@@ -660,6 +689,7 @@ int main(void)
         cmocka_unit_test(the_queue_ran_over),
         cmocka_unit_test(history_that_stays_away_is_given_up),
         cmocka_unit_test(news_that_history_does_not_have_are_put_off),
+        cmocka_unit_test(news_of_very_many_groups_are_bounded),
         cmocka_unit_test(any_order_of_history_and_pushes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
