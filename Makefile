@@ -131,7 +131,7 @@ TEST_LIBS := $(TERMINAL_LIB) $(SUPPORT_LIB) $(PROC_LIB) $(CLIENT_LIB) $(CORE_LIB
 .PHONY: all help docs deps deps-dev lint proto-lock format format-check tidy test check unit integration sim bench bench-history-100m demo fuzz fuzz-smoke \
         coverage install clean tests programs
 all: programs tests lint ## build everything, warnings as errors, with the layer and proto checks
-programs: $(PROGRAMS) $(if $(CLIENT_SRC),$(O)/libparley.a $(O)/libparley.so) $(if $(PROTOS),$(O)/parley.desc)
+programs: $(PROGRAMS) $(O)/bin/per_minute $(if $(CLIENT_SRC),$(O)/libparley.a $(O)/libparley.so) $(if $(PROTOS),$(O)/parley.desc)
 tests: $(UNIT) $(INTEGRATION) $(SIM) $(FUZZERS) $(BASE_LIB) $(IM_LIB) $(PROC_LIB)
 
 help: ## this list
@@ -213,6 +213,12 @@ $(O)/bin/parley: $(call objs,$(call srcs,client/parley)) $(CLIENT_LIB) $(CORE_LI
 $(O)/bin/parleyctl: $(call objs,$(call srcs,client/parleyctl)) $(CLIENT_LIB) \
                     $(foreach p,router fanout persister offline,$(O)/lib$(p).a) $(CORE_LIBS); $(link)
 $(O)/bin/parley-bench: $(call objs,$(call srcs,bench)) $(CLIENT_LIB) $(CORE_LIBS); $(link)
+# The template that users copy, by its own Makefile.
+$(O)/bin/per_minute: consumers/c/per_minute.c consumers/c/Makefile $(CORE_LIBS)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(MAKE) -s -C consumers/c PARLEY=$(CURDIR) BUILD='$(abspath $(O))' OUT='$(abspath $@)' CC='$(CC)' CFLAGS='$(OPT) $(SAN) $(if $(COVERAGE),--coverage)' \
+	  LDFLAGS='$(SAN)' -B
 $(O)/bin/parley-sim: $(call objs,$(call srcs,tests/sim)) $(SIM_OBJ) $(SIM_PROCS:%=$(O)/lib%.a) $(CORE_LIBS); $(link)
 $(O)/tests/unit/%: $(O)/obj/tests/unit/%.o $(TEST_LIBS); $(link)
 $(O)/tests/integration/%: $(O)/obj/tests/integration/%.o $(TEST_LIBS); $(link)
@@ -285,7 +291,7 @@ fuzzers: $(FUZZERS)
 chosen = $(if $(TEST),$(foreach t,$(1),$(if $(findstring $(TEST),$(notdir $t)),$t)),$(1))
 build-unit: $(call chosen,$(UNIT))
 build-crash: $(PROGRAMS) $(addprefix $(O)/tests/integration/,test_crash test_history test_random) # with CRASH_POINTS=1
-build-integration: $(if $(call chosen,$(INTEGRATION)),$(PROGRAMS) $(call chosen,$(INTEGRATION)))
+build-integration: $(if $(call chosen,$(INTEGRATION)),$(PROGRAMS) $(O)/bin/per_minute $(call chosen,$(INTEGRATION)))
 coverage: ## unit tests with gcov; prints lines covered per folder
 	+$(MAKE) COVERAGE=1 unit
 	$(PYTHON) tools/coverage $(B)-coverage
