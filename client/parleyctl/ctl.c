@@ -128,7 +128,7 @@ int ctl_defaults(struct ctl *c)
 int ctl_kafka(struct ctl *c)
 {
     int rc = c->conf ? 0 : ctl_load(c);
-    if (rc)
+    if (rc || c->admin)
         return rc;
     if (deploy_init(&c->deploy, &c->settings.deploy, "ctl"))
         return CTL_USAGE;

@@ -65,12 +65,13 @@ int ctl_number(const char *text, const char *option, int64_t least, int64_t *out
  * and without --yes it is no, and said so. */
 bool ctl_sure(const struct ctl *, const char *question);
 
-extern const struct ctl_command ctl_init, ctl_topics, ctl_migrate, ctl_user, ctl_tail, ctl_lag, ctl_doctor, ctl_ready;
+extern const struct ctl_command ctl_init, ctl_topics, ctl_migrate, ctl_user, ctl_tail, ctl_lag, ctl_doctor,
+    ctl_ready;
 extern const struct ctl_command ctl_rebuild_history;
 extern const struct ctl_command ctl_rebuild_queues, ctl_rebuild_accounts, ctl_rebuild_checkpoints;
 extern const struct ctl_command ctl_fold, ctl_export, ctl_import;
 extern const struct ctl_command ctl_trace, ctl_dlq_list, ctl_dlq_show, ctl_dlq_retry, ctl_dlq_drop;
-extern const struct ctl_command ctl_webhooks;
+extern const struct ctl_command ctl_webhooks, ctl_erase, ctl_vault, ctl_send;
 
 /* ---- for topics, lag, doctor ---- */
 /* True, after a pause: this passes by itself, ask once more. *tries begins at 0. */
@@ -79,5 +80,8 @@ bool ctl_again(int rc, int *tries);
 int ctl_offsets(struct ctl *, uint32_t group, const struct topic *, int64_t *out);
 /* -ENOENT: no such topic. */
 int ctl_partitions(struct ctl *, const struct topic *, int32_t *out);
+/* What of topics, their settings and first commits is not as it should be. 0, or an error that was said. */
+typedef void ctl_wrong_fn(void *ctx, const char *topic, const char *what, const char *fix);
+int ctl_topics_wrong(struct ctl *, ctl_wrong_fn *, void *ctx, size_t *n);
 
 #endif

@@ -1,172 +1,136 @@
 /* doctor.c: can this machine reach what a deployment needs, and is it as it should be? Cause and fix for each no. */
-#include "client/parleyctl/ctl.h"
+#include "client/parleyctl/doctor.h"
 
-#include "common/im/schema.h"
 #include "common/im/secrets.h"
 
-#include <errno.h>
-#include <hiredis/hiredis.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 
-static void report(struct ctl *c, const char *what, bool ok, const char *detail, const char *fix)
+#define FILES_WANTED 65536
+#define CLOCK_WARN   500
+#define CLOCK_FAIL   5000
+
+static bool may_write;
+
+void doctor_say(struct doctor *d, const char *what, enum doctor_state st, const char *fix, const char *fmt,
+                ...)
 {
-    if (c->json)
-        ctl_put(
-            json_pack("{ss sb ss ss}", "check", what, "ok", (int)ok, "detail", detail, "fix", ok ? "" : fix));
-    else if (ok)
-        printf("ok    %-12s %s\n", what, detail);
+    static const char *const names[] = {"ok", "WARN", "FAIL"};
+    char detail[700];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(detail, sizeof detail, fmt, ap);
+    va_end(ap);
+    d->failed += st == DOCTOR_FAIL;
+    d->warned += st == DOCTOR_WARN;
+    if (d->c->json)
+        ctl_put(json_pack("{ss sb ss ss ss}", "check", what, "ok", st == DOCTOR_OK, "state", names[st],
+                          "detail", detail, "fix", st == DOCTOR_OK ? "" : fix));
+    else if (st == DOCTOR_OK)
+        printf("ok    %-14s %s\n", what, detail);
     else
-        printf("FAIL  %-12s %s\n                   fix: %s\n", what, detail, fix);
+        printf("%s  %-14s %s\n                     fix: %s\n", names[st], what, detail, fix);
 }
 
-static bool key_file(struct ctl *c)
+void doctor_clock(struct doctor *d, const char *what, int64_t ours, int64_t theirs)
+{
+    int64_t off = theirs - ours, much = off < 0 ? -off : off;
+    doctor_say(d, what,
+               much >= CLOCK_FAIL   ? DOCTOR_FAIL
+               : much >= CLOCK_WARN ? DOCTOR_WARN
+                                    : DOCTOR_OK,
+               "let all machines follow one time server (chrony, systemd-timesyncd)",
+               "its clock is %" PRId64 " ms %s this machine's", much, off < 0 ? "behind" : "ahead of");
+}
+
+void doctor_disk(struct doctor *d, const char *what, const char *path)
+{
+    struct statvfs v;
+    if (!*path || statvfs(path, &v) || !v.f_blocks)
+        return; /* elsewhere */
+    double left = 100.0 * (double)v.f_bavail / (double)v.f_blocks;
+    doctor_say(d, what,
+               left < 3    ? DOCTOR_FAIL
+               : left < 10 ? DOCTOR_WARN
+                           : DOCTOR_OK,
+               "make room, or shorten retention_ms of the delivery topics", "%.0f %% free, %.1f GiB, at %s",
+               left, (double)v.f_bavail * (double)v.f_frsize / (1 << 30), path);
+}
+
+static void key_file(struct doctor *d)
 {
     char path[4096], why[300] = "";
-    ctl_path(c, c->settings.master_key, path, sizeof path);
+    struct stat st;
+    ctl_path(d->c, d->c->settings.master_key, path, sizeof path);
     struct secrets *s = secrets_load(path, true, why, sizeof why);
-    report(c, "master key", s != NULL, s ? path : why,
-           "run `parleyctl init` in a new folder, or set secrets.master_key_file");
+    if (!s)
+        doctor_say(d, "master key", DOCTOR_FAIL,
+                   "run `parleyctl init` in a new folder, or set secrets.master_key_file", "%s", why);
+    else if (stat(path, &st) || (st.st_mode & 077))
+        doctor_say(d, "master key", DOCTOR_FAIL, "chmod 600, and see who read it", "%s may be read by others",
+                   path);
+    else
+        doctor_say(d, "master key", DOCTOR_OK, "", "%s, for its owner only", path);
     secrets_free(s);
-    return s != NULL;
 }
 
-static bool topics_right(struct ctl *c)
+static void limits(struct doctor *d)
 {
-    char detail[300] = "";
-    size_t absent = 0, wrong = 0, uncommitted = 0, n = topics_count(c->deploy.topics);
-    int64_t *offsets = calloc(4096, sizeof *offsets);
-    for (size_t i = 0; offsets && i < n; i++) {
-        const struct topic *t = topics_get(c->deploy.topics, (uint16_t)i);
-        int32_t have = 0;
-        if (ctl_partitions(c, t, &have)) {
-            absent++;
-            continue;
-        }
-        wrong += have != t->parts;
-        for (uint32_t g = 0; have == t->parts && t->parts <= 4096 && g < topics_groups(c->deploy.topics);
-             g++) {
-            if (!topics_reads(c->deploy.topics, g, (uint16_t)i) || ctl_offsets(c, g, t, offsets))
-                continue;
-            for (int32_t p = 0; p < t->parts; p++)
-                uncommitted += offsets[p] < 0;
-        }
-    }
-    free(offsets);
-    snprintf(detail, sizeof detail,
-             "%zu of %zu there, %zu with a wrong number of partitions, %zu commits missing", n - absent, n,
-             wrong, uncommitted);
-    report(c, "topics", !absent && !wrong && !uncommitted, detail,
-           wrong ? "topics.profile is not the one they were made with" : "parleyctl topics create");
-    return !absent && !wrong && !uncommitted;
-}
-
-static bool kafka(struct ctl *c)
-{
-    if (deploy_init(&c->deploy, &c->settings.deploy, "ctl")) {
-        report(c, "topic table", false, "schema/topics.json cannot be used", "set topics.file");
-        return false;
-    }
-    c->admin = kadmin_new(&c->deploy.kafka, 3000);
-    bool ok = c->admin && kadmin_ping(c->admin) == 0;
-    report(c, "kafka", ok,
-           ok         ? c->settings.deploy.bootstrap
-           : c->admin ? kadmin_error(c->admin)
-                      : "no memory",
-           "start it, or say where it is: kafka.bootstrap, PARLEY_KAFKA");
-    return ok && topics_right(c);
-}
-
-static bool postgres(struct ctl *c)
-{
-    struct migrate_result r = {0};
-    enum migrate_state st = MIGRATE_MISSING;
-    char detail[700];
-    int rc = migrate_check(
-        &(struct migrate){.conninfo = c->settings.deploy.postgres, .newest = SCHEMA_NEWEST}, &st, &r);
-    report(c, "postgres", !rc, rc ? r.error : "answers",
-           "start it, or say where it is: postgres.conninfo, PARLEY_POSTGRES");
-    if (rc)
-        return false;
-    snprintf(detail, sizeof detail, "at %d, this release has %d: %s", r.before, SCHEMA_NEWEST,
-             migrate_state_name(st));
-    report(c, "schema", st == MIGRATE_CURRENT, detail,
-           st == MIGRATE_NEWER ? "use a newer release" : "parleyctl migrate");
-    return st == MIGRATE_CURRENT;
-}
-
-/* redis://[user:password@]host:port[/db], host:port, unix:/path */
-static redisContext *redis_open(const char *url)
-{
-    char copy[512], *at = copy;
-    struct timeval wait = {3, 0};
-    snprintf(copy, sizeof copy, "%s", url);
-    if (!strncmp(at, "unix:", 5))
-        return redisConnectUnixWithTimeout(at + 5, wait);
-    if (!strncmp(at, "redis://", 8))
-        at += 8;
-    at[strcspn(at, "/")] = '\0';
-    char *secret = NULL, *host = strrchr(at, '@');
-    if (host) {
-        *host++ = '\0';
-        secret = strchr(at, ':');
-        secret = secret ? secret + 1 : at;
-    } else {
-        host = at;
-    }
-    char *port = strrchr(host, ':');
-    if (port)
-        *port++ = '\0';
-    redisContext *r = redisConnectWithTimeout(host, port ? (int)strtol(port, NULL, 10) : 6379, wait);
-    if (r && !r->err)
-        redisSetTimeout(r, wait);
-    if (r && !r->err && secret)
-        freeReplyObject(redisCommand(r, "AUTH %s", secret));
-    explicit_bzero(copy, sizeof copy);
-    return r;
-}
-
-static bool redis(struct ctl *c)
-{
-    redisContext *r = redis_open(c->settings.deploy.redis);
-    redisReply *a = r && !r->err ? redisCommand(r, "PING") : NULL;
-    bool ok = a && a->type != REDIS_REPLY_ERROR;
-    report(c, "redis", ok,
-           ok  ? "answers"
-           : a ? a->str
-           : r ? r->errstr
-               : "no memory",
-           "start it, or say where it is: redis.url, PARLEY_REDIS");
-    if (a)
-        freeReplyObject(a);
-    if (r)
-        redisFree(r);
-    return ok;
+    struct rlimit r;
+    if (getrlimit(RLIMIT_NOFILE, &r))
+        return;
+    doctor_say(d, "descriptors", r.rlim_max < FILES_WANTED ? DOCTOR_WARN : DOCTOR_OK,
+               "raise the limit of the edges' service (LimitNOFILE=, ulimit -Hn): a connection takes one",
+               "%" PRIu64 ", at most %" PRIu64 " from here", (uint64_t)r.rlim_cur, (uint64_t)r.rlim_max);
 }
 
 static int run(struct ctl *c, int argc, char **argv)
 {
+    struct doctor d = {.c = c, .write = may_write};
     (void)argv;
     if (argc != 1)
-        return ctl_usage("doctor [--json]");
+        return ctl_usage("doctor [--clock] [--json]");
     if (ctl_load(c))
         return CTL_FAILED;
-    report(c, "settings", true, c->config ? c->config : "defaults and environment", "");
-    bool ok = key_file(c);
-    ok &= kafka(c);
-    ok &= postgres(c);
-    ok &= redis(c);
-    return ok ? CTL_OK : CTL_FAILED;
+    doctor_say(&d, "settings", DOCTOR_OK, "", "%s", c->config ? c->config : "defaults and environment");
+    key_file(&d);
+    limits(&d);
+    doctor_kafka(&d);
+    doctor_postgres(&d);
+    doctor_redis(&d);
+    return d.failed ? CTL_FAILED : CTL_OK;
 }
+
+static int take(int option, const char *arg)
+{
+    (void)option, (void)arg;
+    return (may_write = true, 0);
+}
+
+static const struct option options[] = {{"clock", no_argument, NULL, CTL_OWN}, {0}};
 
 const struct ctl_command ctl_doctor = {
     .name = "doctor",
-    .about = "checks key, Kafka, topics, PostgreSQL, schema, Redis",
+    .about = "what is wrong with the deployment, and what helps",
     .help = "Examples\n"
             "  parleyctl doctor          what is wrong here, and what helps\n"
-            "  parleyctl doctor --json   one object a check\n"
+            "  parleyctl doctor --json | jq 'select(.state != \"ok\")'\n"
             "\n"
-            "Exit code 1 when a check failed.\n",
+            "Looks at settings, master key, limits; brokers, topics and their settings, first\n"
+            "commits, retention against consumers, dead letters; PostgreSQL: schema, fsync,\n"
+            "clock, disk; Redis: persistence, policy, disk. What this machine cannot see (a\n"
+            "disk elsewhere) is left out.\n"
+            "\n"
+            "Options\n"
+            "  --clock            also append a mark to im.dlq, to read the broker's clock\n"
+            "\n"
+            "Exit code 1 when a check failed; warnings are not failures.\n",
+    .options = options,
+    .take = take,
     .run = run,
 };

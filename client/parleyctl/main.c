@@ -30,6 +30,7 @@ static const struct ctl_command *const commands[] = {
     &ctl_dlq_retry,
     &ctl_dlq_drop,
     &ctl_webhooks,
+    &ctl_send,
 };
 
 static const char head[] =

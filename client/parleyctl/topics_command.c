@@ -1,5 +1,6 @@
 /* topics_command.c: makes and checks the deployment's topics, and the first commit of every group. */
 #include "client/parleyctl/ctl.h"
+#include "client/parleyctl/topics_describe.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -17,6 +18,8 @@ struct work {
     struct ctl *c;
     size_t made, committed, wrong;
     int replication;
+    ctl_wrong_fn *each; /* instead of saying it */
+    void *ctx;
 };
 
 #define CONFIGS 9
@@ -49,7 +52,9 @@ static size_t configs(const struct work *w, const struct topic *t, struct number
 static void wrong(struct work *w, const char *name, const char *what, const char *help)
 {
     w->wrong++;
-    if (w->c->json)
+    if (w->each)
+        w->each(w->ctx, name, what, help);
+    else if (w->c->json)
         ctl_put(json_pack("{ss ss ss}", "topic", name, "problem", what, "fix", help));
     else
         ctl_complain("%s: %s\n  %s", name, what, help);
@@ -187,6 +192,24 @@ static int all(struct work *w, bool create)
     return 0;
 }
 
+static void choose_replication(struct work *w)
+{
+    int brokers = 0;
+    w->replication = (int)replication;
+    if (!w->replication && !strcmp(topics_profile(w->c->deploy.topics), "cluster") &&
+        !kadmin_brokers(w->c->admin, &brokers) && brokers >= 3)
+        w->replication = 3;
+}
+
+int ctl_topics_wrong(struct ctl *c, ctl_wrong_fn *each, void *ctx, size_t *n)
+{
+    struct work w = {.c = c, .each = each, .ctx = ctx};
+    choose_replication(&w);
+    int rc = all(&w, false);
+    *n = w.wrong;
+    return rc;
+}
+
 static int list(struct ctl *c)
 {
     const struct topics *ts = c->deploy.topics;
@@ -210,10 +233,9 @@ static int list(struct ctl *c)
 static int run(struct ctl *c, int argc, char **argv)
 {
     struct work w = {.c = c};
-    int brokers = 0;
-    if (argc != 2 ||
-        (strcmp(argv[1], "create") != 0 && strcmp(argv[1], "check") != 0 && strcmp(argv[1], "list") != 0))
-        return ctl_usage("topics create|check|list [--profile small|cluster] [--dry-run]");
+    if (argc != 2 || (strcmp(argv[1], "create") != 0 && strcmp(argv[1], "check") != 0 &&
+                      strcmp(argv[1], "list") != 0 && strcmp(argv[1], "describe") != 0))
+        return ctl_usage("topics create|check|list|describe [--profile small|cluster] [--dry-run]");
     if (!strcmp(argv[1], "list")) { /* needs no broker */
         int rc = ctl_load(c);
         return rc ? rc : deploy_init(&c->deploy, &c->settings.deploy, "ctl") ? CTL_USAGE : list(c);
@@ -221,11 +243,10 @@ static int run(struct ctl *c, int argc, char **argv)
     int rc = ctl_kafka(c);
     if (rc)
         return rc;
+    if (!strcmp(argv[1], "describe"))
+        return topics_describe(c);
     bool create = !strcmp(argv[1], "create");
-    w.replication = (int)replication;
-    if (!w.replication && !strcmp(topics_profile(c->deploy.topics), "cluster") &&
-        !kadmin_brokers(c->admin, &brokers) && brokers >= 3)
-        w.replication = 3;
+    choose_replication(&w);
     rc = all(&w, create);
     if (rc || w.wrong)
         return CTL_FAILED;
@@ -263,6 +284,7 @@ const struct ctl_command ctl_topics = {
             "  parleyctl topics create --profile cluster --dry-run\n"
             "  parleyctl topics check                is all as the profile says?\n"
             "  parleyctl topics list --json\n"
+            "  parleyctl topics describe             first and next offsets, records, times\n"
             "\n"
             "A partition count is never changed: keys would move.\n"
             "\n"

@@ -23,10 +23,11 @@ static bool user_of(const char *name, size_t n, struct id16 *out)
     return true;
 }
 
-/* ALICE~BOB */
+/* ALICE~BOB, or with a comma as elsewhere */
 static bool pair(const char *text, size_t n, struct id16 *conv)
 {
     const char *tilde = memchr(text, '~', n);
+    tilde = tilde ? tilde : memchr(text, ',', n);
     struct id16 a, b;
     if (!tilde || !user_of(text, (size_t)(tilde - text), &a) ||
         !user_of(tilde + 1, n - (size_t)(tilde - text) - 1, &b))

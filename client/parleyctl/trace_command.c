@@ -116,7 +116,7 @@ const struct ctl_command ctl_trace = {
             "  MSGID                 32 hexadecimal digits, from MSG_ACK, a push or a log line\n"
             "  ACCOUNT:NUMBER        the sender's own number (client_seq), of any device;\n"
             "                        ACCOUNT/DEVICE:NUMBER of that device\n"
-            "  ACCOUNT~ACCOUNT:SEQ   its place in the conversation of the two\n"
+            "  ACCOUNT~ACCOUNT:SEQ   its place in the conversation of the two (a comma will do)\n"
             "  CONVERSATION:SEQ      its place in any conversation, 32 digits\n"
             "\n"
             "Everything comes from the topics; PostgreSQL and Redis are asked last and may be\n"
