@@ -96,6 +96,8 @@ struct entry *book_find(const struct book *, struct id16 conv, uint64_t seq);
 void book_close_front(struct book *); /* frees what is judged in both ways */
 void books_found(const struct books *, const struct entry *, int32_t part, enum finding_kind,
                  const char *what);
+/* books_number.c; entry NULL: it took no number */
+void books_check_number(struct books *, struct book *, const struct books_folded *, const struct entry *);
 /* books_sight.c */
 void books_meet(struct books *, struct book *, struct entry *); /* what was seen of it before it was read */
 int must_bit(const struct entry *, int64_t index);              /* -1: not looked for */
