@@ -9,6 +9,7 @@ int command_group(int argc, char **argv);
 int command_logins(int argc, char **argv);
 int command_drain(int argc, char **argv);
 int command_pages(int argc, char **argv);
+int command_log(int argc, char **argv);
 int command_echo_server(int argc, char **argv);
 int command_floor_e0(int argc, char **argv);
 int command_floor_kp(int argc, char **argv);

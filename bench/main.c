@@ -17,6 +17,7 @@ static const char help[] =
     "  parley-bench logins        logins by token, each on a connection of its own\n"
     "  parley-bench drain         the persister works off a backlog\n"
     "  parley-bench pages         pages of history by HISTORY_REQ\n"
+    "  parley-bench log           messages straight into the log, to make history from\n"
     "  parley-bench accounts      thousands of accounts for these, quickly\n"
     "  parley-bench floor e0      echo over loopback, a frame there and a frame back\n"
     "  parley-bench floor kp      produce → delivery report\n"
@@ -40,6 +41,7 @@ static const struct {
     {"logins", NULL, command_logins},
     {"drain", NULL, command_drain},
     {"pages", NULL, command_pages},
+    {"log", NULL, command_log},
     {"accounts", NULL, command_accounts},
     {"echo-server", NULL, command_echo_server},
     {"floor", "e0", command_floor_e0},

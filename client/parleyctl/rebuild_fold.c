@@ -90,14 +90,15 @@ static int start(struct ctl *c, struct rebuild_task *t, const char *conninfo)
 {
     pid_t parent = getpid();
     fflush(NULL);
-    t->pid = fork();
-    if (t->pid < 0) {
+    pid_t pid = fork();
+    if (pid < 0) {
         ctl_complain("cannot start a process: %s", strerror(errno));
-        t->pid = 0;
         return CTL_FAILED;
     }
-    if (t->pid)
+    if (pid) { /* the child shares t */
+        t->pid = pid;
         return CTL_OK;
+    }
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
     prctl(PR_SET_PDEATHSIG, SIGKILL);

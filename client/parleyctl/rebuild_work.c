@@ -90,8 +90,10 @@ static void reader_close(struct work *w)
 {
     if (w->queue)
         rd_kafka_queue_destroy(w->queue);
-    if (w->rk)
-        rd_kafka_destroy(w->rk);
+    if (w->rk) { /* in no group: there is nothing to close */
+        rd_kafka_assign(w->rk, NULL);
+        rd_kafka_destroy_flags(w->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    }
 }
 
 static size_t input_of(const struct work *w, const rd_kafka_message_t *m)
