@@ -88,6 +88,8 @@ static void judge(struct retry *r, struct one *o)
         o->why = "it was retried before";
     else if (o->e->state == DLQ_GONE && !dlq_force)
         o->why = "it was dropped (--force retries it all the same)";
+    if (!strcmp(o->e->processes, "webhooks"))
+        o->why = "an endpoint refused this event, the record itself is well: parleyctl webhooks replay sends it again";
     if (!o->why)
         fetch(r, o);
     if (!o->why && !dlq_force && dead_reason(o->topic, (struct slice){o->value, o->n}, reason, sizeof reason))
@@ -291,7 +293,8 @@ const struct ctl_command ctl_dlq_retry = {
             "\n"
             "Not retried, and said so: what this release cannot read either; records of\n"
             "compacted topics (im.vault, im.cursor); deliveries, whose sessions are over.\n"
-            "What is retried to im.conversation has a new place there.\n"
+            "What is retried to im.conversation has a new place there. What an endpoint refused\n"
+            "is for parleyctl webhooks replay.\n"
             "\n"
             "Options\n"
             "  --topic NAME       inbound, conversation, …: where it was\n"
