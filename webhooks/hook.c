@@ -3,6 +3,7 @@
 #include "common/base/kv.h"
 #include "common/base/log.h"
 #include "common/base/rand.h"
+#include "webhooks/restore.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -28,9 +29,20 @@ static void closed(void *ctx, int32_t part)
 static void recover(void *ctx, struct shell_recovery *r, const struct shell_gap *gap)
 {
     const struct hook *h = ctx;
-    log_info("going through the log up to where the endpoint is", log_str("endpoint", h->endpoint->name),
-             log_int("part", gap->part), log_int("from", gap->committed[0]));
-    shell_recovery_from_start(r);
+    log_info("endpoint has no cells", log_str("endpoint", h->endpoint->name), log_int("part", gap->part));
+    restore_begin(h->env->run->loop, h->env->deploy->settings->postgres, r, gap);
+}
+
+static void recover_room(void *ctx, struct shell_recovery *r)
+{
+    (void)ctx;
+    restore_room(r);
+}
+
+static void recover_cancel(void *ctx, struct shell_recovery *r)
+{
+    (void)ctx;
+    restore_cancel(r);
 }
 
 static void fatal(void *ctx, const char *reason)
@@ -59,6 +71,8 @@ static struct shell_decl declare(struct hook *h)
         .dlq_topic = SHELL_NO_DLQ,
         .deliver = deliver,
         .recover = recover,
+        .recover_room = recover_room,
+        .recover_cancel = recover_cancel,
         .closed = closed,
         .fatal = fatal,
         .ctx = h,

@@ -2,8 +2,8 @@
  * paused.
  *
  * The group, and the store's name, are of one `begin` of the endpoint (endpoint_group()): a replay is another begin, at
- * the offsets that were committed for it beforehand. Then no mark is there, so the reducer goes through the log from
- * its beginning without telling anything, up to those offsets. Endpoints share nothing but the log: one that is slow
+ * the offsets that were committed for it beforehand. Then no mark is there, so cells are made again
+ * (restore.h) without telling anything, up to those offsets. Endpoints share nothing but the log: one that is slow
  * or gone holds back nobody else. Loop thread. */
 #ifndef PARLEY_WEBHOOKS_HOOK_H
 #define PARLEY_WEBHOOKS_HOOK_H

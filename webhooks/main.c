@@ -3,7 +3,7 @@
  * reads    im.conversation, for each endpoint by itself (groups parley-webhooks.<name>.<begin>); im.webhook and im.vault
  *          as views
  * writes   im.dlq (what an endpoint refuses); POSTs
- * keeps    the reducer's cells and the mark of each endpoint in Redis; made again from the log
+ * keeps    the reducer's cells and the mark of each endpoint in Redis; made again from PostgreSQL or the log
  * commits  when the endpoint took everything below the position */
 #include "common/base/arena.h"
 #include "common/base/arena_protobuf.h"

@@ -97,6 +97,8 @@ static void fanout_restores_and_sees_no_bodies(void **state)
     assert_false(may("parley_fanout", "SELECT text FROM messages"));
     assert_false(may("parley_fanout", "SELECT login FROM accounts"));
     assert_false(may("parley_fanout", "DELETE FROM cells"));
+    assert_true(may("parley_webhooks", "SELECT m.next[1], c.key, c.row FROM parley_marks m, cells c"));
+    assert_false(may("parley_webhooks", "SELECT text FROM messages"));
 }
 
 static void query_reads(void **state)

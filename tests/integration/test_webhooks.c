@@ -1,5 +1,7 @@
 /* parley-webhooks on real servers, with receivers that fail in every way; and parleyctl webhooks. */
+#include "tests/support/pipeline_int.h"
 #include "tests/support/receiver.h"
+#include "tests/support/script.h"
 
 #include <hiredis/hiredis.h>
 #include <jansson.h>
@@ -45,7 +47,7 @@ static int setup(void **state)
     receiver_init(&a, base, "a", SECRET_A);
     receiver_init(&b, base, "b", SECRET_B "\n" SECRET_A);
     settings(text, sizeof text);
-    pl = pl_up(&(struct pl_conf){.n = {[PL_WEBHOOKS] = 1}, .settings = text, .no_schema = true});
+    pl = pl_up(&(struct pl_conf){.n = {[PL_WEBHOOKS] = 1, [PL_PERSISTER] = 1}, .settings = text});
     talk = talk_new(pl);
     receiver_start(&a);
     receiver_start(&b);
@@ -301,6 +303,66 @@ static void a_pause_and_a_replay(void **state)
     UNTIL(pl, receiver_taken(&a) == CONVS && receiver_taken(&b) == (size_t)CONVS * said);
 }
 
+static void a_beginning_takes_the_persisters_cells(void **state)
+{
+    (void)state;
+    UNTIL(pl, pl_number(pl, "SELECT count(*) FROM messages") == (int64_t)CONVS * said);
+    receiver_forget(&b);
+    PL_CTL(pl, "--yes", "webhooks", "replay", "b", "--from", "now");
+    UNTIL(pl, metric("parley_core_open_partitions{core=\"webhooks-b\"}") == 2 && nothing_is_behind("b"));
+    say(2, "");
+    UNTIL(pl, receiver_taken(&b) == CONVS * 2);
+    receiver_check(&b, said - 1, CONVS * 2);
+    assert_non_null(strstr(pl_log(pl, PL_WEBHOOKS, 0), "cells taken from PostgreSQL"));
+}
+
+static void certificate(const char *folder, char *path, size_t n)
+{
+    char key[4300];
+    (void)snprintf(path, n, "%s/cert", folder);
+    (void)snprintf(key, sizeof key, "%s/key", folder);
+    assert_int_equal(
+        script_run((const char *const[]){"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                                         "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+                                         "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key,
+                                         "-out", path, NULL},
+                   (char[256]){0}, 256),
+        0);
+    char *text = pl_read_file(key); /* the receiver wants both in one file */
+    FILE *f = fopen(path, "a");
+    assert_non_null(f);
+    (void)fputs(text, f);
+    (void)fclose(f);
+    free(text);
+    unlink(key);
+}
+
+static void certificates_are_checked(void **state)
+{
+    (void)state;
+    char cert[4300], env[9000], with[14000];
+    receiver_kill(&a);
+    receiver_forget(&a);
+    certificate(a.folder, cert, sizeof cert);
+    receiver_start(&a);
+    (void)snprintf(env, sizeof env,
+                   "PARLEY_WEBHOOKS_ENDPOINTS=[{\"name\":\"a\",\"url\":\"https://127.0.0.1:%d/"
+                   "hook\",\"secret_file\":\"%s/secret\"}]",
+                   a.port, a.folder);
+    (void)snprintf(with, sizeof with, "%s PARLEY_WEBHOOKS_CA_FILE=%s PARLEY_WEBHOOKS_PLAIN_HTTP=false", env,
+                   cert);
+    pl_stop(pl, PL_WEBHOOKS, 0, SIGTERM);
+    say(1, "");
+    pl_start(pl, PL_WEBHOOKS, 0, env);
+    UNTIL(pl, metric("parley_webhooks_failed_total{endpoint=\"a\"}") > 0);
+    assert_int_equal(receiver_taken(&a), 0);
+    assert_non_null(strstr(pl_log(pl, PL_WEBHOOKS, 0), "certificate"));
+    pl_stop(pl, PL_WEBHOOKS, 0, SIGTERM);
+    pl_start(pl, PL_WEBHOOKS, 0, with);
+    UNTIL(pl, receiver_taken(&a) == CONVS);
+    receiver_check(&a, said, CONVS);
+}
+
 static void new_secrets_need_no_restart(void **state)
 {
     (void)state;
@@ -370,8 +432,10 @@ int main(void)
         cmocka_unit_test(redirects_are_refused_and_private_addresses_too),
         cmocka_unit_test(without_redis_it_goes_on_where_it_was),
         cmocka_unit_test(a_pause_and_a_replay),
+        cmocka_unit_test(a_beginning_takes_the_persisters_cells),
         cmocka_unit_test(new_secrets_need_no_restart),
         cmocka_unit_test(the_command_says_what_is_wrong),
+        cmocka_unit_test(certificates_are_checked),
     };
     return pl_finish(cmocka_run_group_tests(tests, setup, teardown));
 }
