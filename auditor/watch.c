@@ -42,14 +42,12 @@ static void on_record(void *ctx, const struct record *r)
 {
     struct watch *w = ctx;
     metric_add(&sights, 1);
-    int rc = sight_record(&w->sight, r);
-    if (rc == -ENOTSUP) {
-        log_error("a record is newer than this program: upgrade it", log_int("topic", r->topic),
-                  log_int("offset", r->offset));
-        daemon_fail(w->conf.run);
-    } else if (rc) {
-        metric_add(&unreadable, 1);
-    }
+    if (sight_record(&w->sight, r) == 0)
+        return;
+    metric_add(&unreadable, 1);
+    log_warn("a record cannot be read: what it may have delivered is not judged", log_int("topic", r->topic),
+             log_int("part", r->part), log_int("offset", r->offset));
+    books_blind(w->conf.books, clock_wall_ms());
 }
 
 static void on_lost(void *ctx)
