@@ -239,6 +239,44 @@ static void what_waits_is_in_the_queue(void **state)
     json_decref(all);
 }
 
+/* ben is away: nothing is queued, he is marked. */
+static void a_group_by_its_id(void **state)
+{
+    char conv[ID_HEX], what[80];
+    struct id16 me;
+    (void)state;
+    Im__ConvOp op = IM__CONV_OP__INIT;
+    memcpy(me.b, ann.user, ID_SIZE);
+    op.client_seq = ann.next++;
+    op.kind = IM__CONV_KIND__CONV_GROUP_CREATE;
+    op.text = "friends";
+    char *names[] = {ben.login};
+    op.n_logins = 1;
+    op.logins = names;
+    assert_int_equal(raw_send(ann.raw, IM__FRAME_TYPE__CONV_OP, 901, &op.base), 0);
+    person_placed(&ann, op.client_seq);
+    struct id16 group = id_group(me, ann.device, op.client_seq);
+    Im__GroupChat g = IM__GROUP_CHAT__INIT;
+    g.client_seq = ann.next++;
+    g.conversation = (ProtobufCBinaryData){ID_SIZE, group.b};
+    g.text = "to all of you";
+    assert_int_equal(raw_send(ann.raw, IM__FRAME_TYPE__GROUP_CHAT, 902, &g.base), 0);
+    uint64_t seq = person_placed(&ann, g.client_seq);
+    snprintf(what, sizeof what, "%s:%llu", id_hex(group, conv), (unsigned long long)seq);
+    json_t *all = settled(what, "postgres", "row"), *log = trace(0, what, NULL, "--log-only");
+    assert_string_equal(text(hop(all, "message", NULL, NULL), "conversation"), conv);
+    assert_string_equal(text(hop(all, "message", NULL, NULL), "sender"), ann.login);
+    assert_int_equal(number(hop(log, "im.conversation", NULL, NULL), "seq"), seq);
+    json_decref(log);
+    int64_t by = clock_mono_ms() + pl_ms(PL_WAIT_MS);
+    while (!hop(all, "im.offline", "kind", "to be marked")) {
+        pl_turn(pl, by, what, __FILE__, __LINE__);
+        json_decref(all);
+        all = trace(0, what, NULL, NULL);
+    }
+    json_decref(all);
+}
+
 static void as_a_tree(void **state)
 {
     char what[200], *out = NULL;
@@ -282,6 +320,7 @@ int main(void)
         cmocka_unit_test(a_resend_is_a_second_frame_of_the_same),
         cmocka_unit_test(a_refusal_has_its_reason),
         cmocka_unit_test(what_waits_is_in_the_queue),
+        cmocka_unit_test(a_group_by_its_id),
         cmocka_unit_test(as_a_tree),
         cmocka_unit_test(what_is_not_there),
     };
