@@ -47,6 +47,10 @@ class Conversation:
                 if u in self.spans and self.spans[u][-1][1] is None:
                     self.spans[u][-1][1] = r["seq"]
 
+    def left_later(self, user, seq):
+        """Whoever leaves a group is told nothing more of it, not even what is in history from before."""
+        return any(b is not None and a <= seq <= b for a, b in self.spans.get(user, []))
+
     def may_see(self, user, seq, people):
         if not self.group:
             return user in people
@@ -211,7 +215,9 @@ class Judge:
                     at = self.invoked.get(key)
                     if at is None or at < since or key[:2] == d or not c.may_see(d[0], r["seq"], people):
                         continue
-                    self.one_view(d, conv, r, seen.get(d, {}).get((conv, r["seq"]), ()), told.get((d, conv), 0), d in rest)
+                    if not (c.left_later(d[0], r["seq"]) and (conv, r["seq"]) not in seen.get(d, {})):
+                        self.one_view(d, conv, r, seen.get(d, {}).get((conv, r["seq"]), ()), told.get((d, conv), 0),
+                                      d in rest or c.left_later(d[0], r["seq"]))
 
     def one_view(self, d, conv, r, ways, news, rest):
         if not ways:

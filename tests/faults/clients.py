@@ -106,27 +106,18 @@ class Vanishing:
         watcher = self.work.people[0]
         self.person = Person("gone-" + self.work.tag, "first", self.work.edges, self.work.history)
         await self.person.sign_up(0)
-        address = (net.host, self.edge.listen)
-        s = await asyncio.get_running_loop().run_in_executor(None, net.socket, "away", address)
         p = self.person
 
         async def here(_edge):
+            s = await asyncio.get_running_loop().run_in_executor(None, net.socket, "away", (net.host, self.edge.listen))
             p.reader, p.writer = await asyncio.open_connection(sock=s)
             p.seq_id, p.delivery, p.unconfirmed, p.answers, p.asked, p.pulls = 0, 0, 0, {}, {}, {}
             p.over = False
             p.task = asyncio.create_task(p.read())
         p.open = here
         await p.log_in(0)
-        self.beat = asyncio.create_task(self.heartbeats())
         self.watcher = watcher
         return 1
-
-    async def heartbeats(self):
-        while not self.person.over:
-            self.person.frame(pb.HEARTBEAT, pb.Heartbeat())
-            for d in self.work.people:
-                d.frame(pb.HEARTBEAT, pb.Heartbeat())
-            await asyncio.sleep(0.7)
 
     async def online(self, wanted, limit_s):
         """Whether the watcher is told so in time."""
@@ -139,7 +130,7 @@ class Vanishing:
         return False
 
     def stop(self):
-        self.work.loop.call_soon_threadsafe(lambda: (self.beat.cancel(), self.person.writer.transport.abort()))
+        self.work.loop.call_soon_threadsafe(self.person.writer.transport.abort)
 
 
 async def parallel_resends(work, edges, times):

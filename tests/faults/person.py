@@ -45,7 +45,7 @@ class Person(Device):
         self.invoked = {}        # client_seq -> when it was first said
         self.resolved = {}       # client_seq -> when its outcome was there
         self.noted, self.tokens, self.refusals, self.kicks = set(), set(), {}, []
-        self.sessions = 0
+        self.sessions, self.heartbeat_s, self.one_at_a_time = 0, 10, asyncio.Lock()
 
     def log(self, what, **fields):
         self.history.add(user=self.user.hex(), device=self.number, what=what, **fields)
@@ -68,6 +68,8 @@ class Person(Device):
             m = pb.Kicked.FromString(payload)
             self.kicks.append(m.code)
             self.log("over", code=pb.Code.Name(m.code))
+        elif kind == pb.LOGIN_RSP:
+            self.heartbeat_s = pb.LoginRsp.FromString(payload).heartbeat_ms / 2000
         elif kind == pb.TOKEN_RSP:
             self.tokens.add(pb.TokenRsp.FromString(payload).token)
         super().take(kind, seq_id, payload)
@@ -123,11 +125,28 @@ class Person(Device):
 
     # ---- sessions ----
 
+    async def open(self, edge):
+        """Only once the connection before has ended: its reader would take the new one's bytes."""
+        old = getattr(self, "task", None)
+        if old and not old.done():
+            self.writer.transport.abort()
+            await asyncio.wait([old])
+        await super().open(edge)
+
     async def log_in(self, edge):
-        await super().log_in(edge)
-        self.sessions += 1
+        before = self.sessions
+        async with self.one_at_a_time:
+            if self.sessions > before and not self.over:
+                return  # somebody else did
+            await super().log_in(edge)
+            self.sessions += 1
         self.tokens.add(self.token)
         self.log("session", edge=self.edges[edge % len(self.edges)])
+        self.beat()
+
+    def beat(self):
+        self.frame(pb.HEARTBEAT, pb.Heartbeat())
+        self.later(self.heartbeat_s or 10, self.beat)
 
     async def close(self):
         if hasattr(self, "writer"):

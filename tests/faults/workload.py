@@ -11,7 +11,7 @@ import time
 from device import WAIT_S, Lost, pb
 from person import Person
 
-OPS = {"chat": 30, "group": 40, "edit": 5, "recall": 2, "react": 5, "repeat": 8, "reconnect": 3, "away": 2, "blink": 2, "read": 6,
+OPS = {"chat": 30, "group": 40, "edit": 5, "recall": 2, "react": 5, "repeat": 8, "reconnect": 3, "away": 2, "blink": 2, "read": 6, "ask": 4,
        "invite": 4, "remove": 3, "leave": 2, "join": 2}
 
 
@@ -145,6 +145,8 @@ class Workload:
             await d.cut()
             await asyncio.sleep(r.random() * 2 if name == "away" else 0)
             await d.log_in(r.randrange(len(self.edges)))
+        elif name == "ask":
+            d.frame(pb.CONV_LIST_REQ, pb.ConvListReq(limit=10))
         elif name == "read":
             conversation = r.choice(list(self.heads) or self.groups)
             d.frame(pb.MSG_READ, pb.MsgRead(conversation=conversation, read=self.heads.get(conversation, 1)))
@@ -284,6 +286,8 @@ class Workload:
 
     def close(self):
         async def end():
+            for t in getattr(self, "tasks", ()):
+                t.cancel()
             for d in [*self.everybody(), *self.fresh]:
                 if not d.over:
                     await d.cut()
