@@ -1,22 +1,14 @@
-#include "webhooks/sender.h"
+#include "webhooks/sender_int.h"
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
-#include "common/base/metrics.h"
 #include "common/im/bodykeys.h"
-#include "common/im/codec.h"
-#include "common/im/topics.h"
-#include "webhooks/core.h"
 #include "webhooks/event.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/queue.h>
-
-#define DEAD_AGAIN_MS 1000
-#define HEADERS_MAX   (64 + SIGN_SECRETS * 64)
 
 METRIC_COUNTER(delivered, "parley_webhooks_delivered_total", "Events that an endpoint took.", "endpoint");
 METRIC_COUNTER(failed, "parley_webhooks_failed_total", "Attempts that failed and are made again.",
@@ -28,33 +20,6 @@ METRIC_GAUGE(waiting, "parley_webhooks_waiting", "Events read from the log that 
 METRIC_GAUGE(circuit, "parley_webhooks_circuit", "0 closed, 1 open, 2 half open.", "endpoint");
 METRIC_HISTOGRAM(seconds, "parley_webhooks_attempt_seconds", "How long an attempt takes.", 1e-6, "endpoint");
 
-struct item {
-    TAILQ_ENTRY(item) entry;
-    struct delivery d;
-    struct post post;
-    struct sender *s; /* NULL: gone, only Kafka still has to answer */
-    struct ksend *k;  /* of the shell; NULL: answered */
-    struct hook_item event;
-    struct bytes redacted; /* instead of event.json, when it was said by somebody who is erased */
-    struct id16 conv;
-    int64_t begun_us;
-    long status; /* of the last answer */
-    struct ksend to_dead;
-    bool burying, buried; /* refused for good; given to Kafka */
-};
-TAILQ_HEAD(items, item);
-
-struct sender {
-    struct sender_conf conf;
-    struct outbox *outbox;
-    struct poster *poster;
-    struct sign sign;
-    struct items items;
-    struct timer due, bury_again;
-    struct loop_job pump;
-    struct metric *delivered, *failed, *refused, *dead, *waiting, *circuit, *seconds;
-};
-
 static void answer(struct item *i, enum sent how)
 {
     struct ksend *k = i->k;
@@ -64,7 +29,7 @@ static void answer(struct item *i, enum sent how)
         k->done(k, &r);
 }
 
-static void item_free(struct item *i)
+void sender_item_free(struct item *i)
 {
     TAILQ_REMOVE(&i->s->items, i, entry);
     metric_add(i->s->waiting, -1);
@@ -73,90 +38,11 @@ static void item_free(struct item *i)
 }
 
 /* It has left the outbox. */
-static void end(struct item *i, enum sent how)
+void sender_end(struct item *i, enum sent how)
 {
     answer(i, how);
     if (!i->buried)
-        item_free(i); /* else Kafka's report does */
-}
-
-static void soon(struct sender *s);
-
-/* ---- im.dlq ---- */
-
-static void on_buried(struct ksend *k, const struct kreport *r)
-{
-    struct item *i = container_of(k, struct item, to_dead);
-    struct sender *s = i->s;
-    i->buried = false;
-    if (!s) {
-        bytes_release(&i->redacted);
-        free(i);
-        return;
-    }
-    if (!i->k) { /* dropped meanwhile */
-        item_free(i);
-        return;
-    }
-    if (r->outcome == SENT_OK)
-        metric_add(s->dead, 1);
-    outbox_remove(s->outbox, &i->d);
-    end(i, r->outcome);
-    soon(s);
-}
-
-/* Where it is, and no word of what was said: that is in the log alone, so that it can be forgotten. */
-static int pointer(const struct item *i, char *out, size_t n)
-{
-    char id[EVENT_ID_MAX], conv[ID_HEX];
-    return snprintf(out, n,
-                    "{\"endpoint\":\"%s\",\"id\":\"%s\",\"conversation\":\"%s\",\"seq\":%" PRIu64
-                    ",\"partition\":%" PRId32 ",\"offset\":%" PRId64 "}",
-                    i->s->conf.endpoint->name, event_id(i->conv, i->event.seq, id), id_hex(i->conv, conv),
-                    i->event.seq, i->event.part, i->event.offset);
-}
-
-static void bury(struct item *i)
-{
-    struct sender *s = i->s;
-    char error[96], from[WEBHOOK_NAME_MAX + 16], what[320];
-    uint8_t value[1024];
-    Im__DlqRecord r = IM__DLQ_RECORD__INIT;
-    (void)snprintf(from, sizeof from, "webhook:%s", s->conf.endpoint->name);
-    (void)snprintf(error, sizeof error, "refused: status %ld after %" PRIu32 " attempts", i->status,
-                   i->d.tries);
-    r.version = CODEC_VERSION;
-    r.topic = from;
-    r.part = i->event.part;
-    r.offset = i->event.offset;
-    r.time_ms = i->event.time_ms;
-    r.key = (ProtobufCBinaryData){ID_SIZE, i->conv.b};
-    r.value = (ProtobufCBinaryData){(size_t)pointer(i, what, sizeof what), (uint8_t *)what};
-    r.error = error;
-    r.process = "webhooks";
-    r.instance = (char *)(uintptr_t)s->conf.instance;
-    int n = codec_pack_into(&r.base, value, sizeof value);
-    i->to_dead.done = on_buried;
-    int rc = n < 0 ? n
-                   : kproducer_send(s->conf.dead, T_DLQ, FX_BY_KEY, (struct slice){i->conv.b, ID_SIZE},
-                                    (struct slice){value, (size_t)n}, &i->to_dead);
-    i->buried = rc == 0;
-    if (rc) {
-        loop_timer_start(s->conf.loop, &s->bury_again, DEAD_AGAIN_MS);
-        return;
-    }
-    log_warn("dead letter", log_str("endpoint", s->conf.endpoint->name), log_int("part", i->event.part),
-             log_int("offset", i->event.offset), log_str("error", error));
-}
-
-static void bury_again(struct timer *t)
-{
-    struct sender *s = container_of(t, struct sender, bury_again);
-    struct item *i;
-    TAILQ_FOREACH (i, &s->items, entry) {
-        if (i->burying && !i->buried)
-            bury(i);
-    }
+        sender_item_free(i); /* else Kafka's report does */
 }
 
 /* ---- attempts ---- */
@@ -198,17 +84,17 @@ static void on_answer(struct post *post, const struct post_result *r)
     switch (outbox_done(s->outbox, &i->d, how, r->retry_after_ms, loop_now_ms(s->conf.loop))) {
     case OUTBOX_ENDED:
         metric_add(s->delivered, 1);
-        end(i, SENT_OK);
+        sender_end(i, SENT_OK);
         break;
     case OUTBOX_BURY:
         i->burying = true;
-        bury(i);
+        sender_bury(i);
         break;
     case OUTBOX_AGAIN:
         break;
     }
     tell_circuit(s, r->why);
-    soon(s);
+    sender_soon(s);
 }
 
 /* What is sent: as it is now allowed. */
@@ -266,14 +152,14 @@ static void pump(struct loop_job *j)
         loop_timer_start(s->conf.loop, &s->due, due > now ? due - now : 1);
 }
 
-static void soon(struct sender *s)
+void sender_soon(struct sender *s)
 {
     loop_defer(s->conf.loop, &s->pump, pump);
 }
 
 static void on_due(struct timer *t)
 {
-    soon(container_of(t, struct sender, due));
+    sender_soon(container_of(t, struct sender, due));
 }
 
 /* ---- the shell ---- */
@@ -293,7 +179,7 @@ int sender_deliver(struct sender *s, struct slice key, struct slice value, struc
     }
     TAILQ_INSERT_TAIL(&s->items, i, entry);
     metric_add(s->waiting, 1);
-    soon(s);
+    sender_soon(s);
     return 0;
 }
 
@@ -302,7 +188,7 @@ static void drop(struct item *i)
     post_cancel(&i->post);
     if (i->d.lane)
         outbox_remove(i->s->outbox, &i->d);
-    end(i, SENT_UNKNOWN);
+    sender_end(i, SENT_UNKNOWN);
 }
 
 void sender_drop(struct sender *s, int32_t part)
@@ -312,7 +198,7 @@ void sender_drop(struct sender *s, int32_t part)
         if (i->event.part == part && i->k)
             drop(i);
     }
-    soon(s);
+    sender_soon(s);
 }
 
 void sender_sign(struct sender *s, const struct sign *sign)
@@ -340,7 +226,7 @@ struct sender *sender_new(const struct sender_conf *conf, const struct sign *sig
     s->sign = *sign;
     TAILQ_INIT(&s->items);
     timer_init(&s->due, on_due);
-    timer_init(&s->bury_again, bury_again);
+    timer_init(&s->bury_again, sender_bury_again);
     metrics(s, conf->endpoint->name);
     s->outbox = outbox_new(&conf->outbox);
     s->poster = poster_new(conf->loop, &conf->poster);
