@@ -32,6 +32,7 @@ enum {
     OFFLINE_NEWS, /* which conversations a user missed events of */
 };
 
+struct bodykeys;
 struct presence;
 struct offline_settings {
     int64_t cap_items, cap_bytes;   /* of one device's queue */
@@ -39,7 +40,8 @@ struct offline_settings {
     int64_t cache_bytes;            /* rows in memory, per partition; a quarter more for items */
     /* Not configured: for events that come back without names. NULL: nobody is known. */
     const struct presence *presence;
-    int32_t parts; /* of im.offline */
+    int32_t parts;           /* of im.offline */
+    struct bodykeys *bodies; /* seals what is queued (parcel.h); NULL: it is kept as it came */
 };
 
 extern const struct core_ops offline_core;

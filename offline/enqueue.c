@@ -1,5 +1,6 @@
 /* Into a device's queue, and at once to its session when that is live: it stays queued until a cursor covers it. */
 #include "common/base/metrics.h"
+#include "offline/parcel.h"
 #include "offline/state.h"
 
 METRIC_COUNTER(queued, "parley_offline_queued_total", "Messages put into device queues.");
@@ -68,7 +69,7 @@ static void push(struct offline *o, const struct queue *q, const struct arrival 
 {
     struct deliver_item item = {.kind = IM__ITEM_KIND__ITEM_MESSAGE,
                                 .frame_type = IM__FRAME_TYPE__CHAT_PUSH,
-                                .payload = a->payload,
+                                .payload = parcel_open(o->settings->bodies, a->payload, fx),
                                 .conv = a->conv,
                                 .seq = a->seq,
                                 .trace = a->trace};

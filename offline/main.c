@@ -19,6 +19,7 @@ struct process {
     struct minder *minder;
     const struct offline_process_settings *settings;
     struct offline_settings core; /* and what its cores look at */
+    struct secrets *secrets;
 };
 
 static const uint16_t inputs[] = {T_OFFLINE, T_CURSOR};
@@ -29,6 +30,7 @@ static void started(void *ctx)
     struct process *p = ctx;
     struct worker *w = &p->worker;
     p->core.presence = w->views.presence;
+    p->core.bodies = bodyview_keys(w->bodies);
     p->core.parts = topics_get(w->deploy.topics, T_OFFLINE)->parts;
     p->minder = minder_new(w->run, &w->deploy, &w->views, &p->settings->minder);
     if (!p->minder)
@@ -47,6 +49,9 @@ static int init(struct daemon_run *run)
         return -ENOMEM;
     p->settings = run->settings;
     p->core = p->settings->core;
+    p->secrets = bodyview_secrets(&p->settings->bodies);
+    if (!p->secrets)
+        return -EINVAL;
     p->conf = (struct worker_conf){.name = "offline",
                                    .group = GROUP_OFFLINE,
                                    .inputs = inputs,
@@ -55,6 +60,8 @@ static int init(struct daemon_run *run)
                                    .n_outputs = ARRAY_LEN(outputs),
                                    .ops = &offline_core,
                                    .follow = FOLLOW_PRESENCE | FOLLOW_ENDED | FOLLOW_LATER,
+                                   .bodies = true,
+                                   .secrets = p->secrets,
                                    .rebuild = offline_recover_decl(),
                                    .started = started,
                                    .lease_changed = lease_changed,
@@ -82,6 +89,7 @@ static void fini(struct daemon_run *run)
         return;
     minder_free(p->minder);
     worker_release(&p->worker);
+    secrets_free(p->secrets);
     free(p);
 }
 

@@ -1,6 +1,7 @@
 /* A page of a queue as a PullOfflineRsp, put together from payloads that are encoded already: every item is field 1,
  * length-delimited, and its bytes as they were queued. */
 #include "common/base/metrics.h"
+#include "offline/parcel.h"
 #include "offline/state.h"
 
 #define VARINT_MAX 10
@@ -48,6 +49,10 @@ static struct picked pick(struct offline *o, const struct queue *q, const struct
                 want_add(want, OFFLINE_ITEM, slice_of(key, sizeof key));
                 o->page_bytes += e->bytes;
             } else if (!it) {
+                p.more = true;
+                return p;
+            }
+            if (!want && parcel_waits(o->settings->bodies, slice_of(it->payload, it->n))) {
                 p.more = true;
                 return p;
             }
@@ -115,8 +120,11 @@ static void send_frame(struct offline *o, const struct queue *q, const struct pa
         o->broken = true;
         return;
     }
-    for (size_t i = 0; i < p->n; i++)
-        at = put_bytes(at, TAG_ITEM, o->page[i]->payload, o->page[i]->n);
+    for (size_t i = 0; i < p->n; i++) {
+        struct slice push =
+            parcel_open(o->settings->bodies, slice_of(o->page[i]->payload, o->page[i]->n), fx);
+        at = put_bytes(at, TAG_ITEM, push.p, push.n);
+    }
     at = put_number(at, TAG_NEXT, p->next);
     at = put_number(at, TAG_MORE, p->more);
     at = put_number(at, TAG_REST, q->rest_in_history || (g->user && g->user->marks.rest));

@@ -1,4 +1,5 @@
 /* The core's rows: found in memory, taken from the store, put at the end of the batch. */
+#include "offline/parcel.h"
 #include "offline/state.h"
 
 #include <stdlib.h>
@@ -189,10 +190,11 @@ void rows_add_item(struct offline *o, const struct queue *q, uint64_t pos, struc
                    struct fx *fx)
 {
     uint8_t key[QUEUE_ITEM_KEY];
+    struct slice row = parcel_close(o->settings->bodies, payload, fx);
     queue_item_key(q, pos, key);
-    fx_put(fx, OFFLINE_ITEM, slice_of(key, sizeof key), payload);
+    fx_put(fx, OFFLINE_ITEM, slice_of(key, sizeof key), row);
     if (!rows_item(o, q, pos))
-        add_item(o, slice_of(key, sizeof key), payload);
+        add_item(o, slice_of(key, sizeof key), row);
 }
 
 void rows_forget_item(struct offline *o, const struct queue *q, uint64_t pos)

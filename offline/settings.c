@@ -21,5 +21,6 @@ static const struct conf_def minder_defs[] = {
 const struct conf_table offline_tables[OFFLINE_TABLES] = {
     CONF_TABLE(offline_defs, struct offline_process_settings, core),
     CONF_TABLE(minder_defs, struct offline_process_settings, minder),
+    BODYVIEW_TABLE(struct offline_process_settings, bodies),
     DEPLOY_TABLE(struct offline_process_settings, deploy),
 };

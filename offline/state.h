@@ -17,7 +17,7 @@
 #define PAGES_PER_BATCH \
     (8 << 20) /* bytes of items that one batch may load for pages, and send in them; then pages get short */
 
-struct item { /* one payload in memory */
+struct item { /* one payload in memory, as it is in its row (parcel.h) */
     struct row row;
     size_t n;
     uint8_t payload[];

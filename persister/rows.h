@@ -20,13 +20,14 @@ enum persister_table {
     P_VERIFIER = 5, /* user:16 → master key and verifier; written, never read */
     P_EVENT = 6,    /* append only: struct message_row with all columns; the same SQL table as P_MESSAGE */
     P_CONVERSATION =
-        7,         /* conv:16 → struct conversation_row; this and the next four are written, never read */
-    P_MEMBER = 8,  /* user:16 ‖ conv:16 → struct member_row */
-    P_MARKS = 9,   /* user:16 ‖ conv:16 → struct marks_row, after P_MEMBER: columns of the same SQL row */
-    P_ASK = 10,    /* conv:16 ‖ user:16 → struct ask_row */
-    P_BLOCK = 11,  /* conv:16 ‖ number:8 of 64 numbers that are full → one byte that says nothing */
-    P_PREFS = 12,  /* user:16 ‖ conv:16 → struct prefs_row */
-    P_ERASED = 13, /* user:16 → struct erased_row; written, never read, after all others */
+        7,        /* conv:16 → struct conversation_row; this and the next four are written, never read */
+    P_MEMBER = 8, /* user:16 ‖ conv:16 → struct member_row */
+    P_MARKS = 9,  /* user:16 ‖ conv:16 → struct marks_row, after P_MEMBER: columns of the same SQL row */
+    P_ASK = 10,   /* conv:16 ‖ user:16 → struct ask_row */
+    P_BLOCK = 11, /* conv:16 ‖ number:8 of 64 numbers that are full → one byte that says nothing */
+    P_PREFS = 12, /* user:16 ‖ conv:16 → struct prefs_row */
+    P_ERASED =
+        13, /* user:16, and a byte when it is not the first → struct erased_row; written, never read, after all others */
 };
 
 #define KEY_DEVICE   (ID_SIZE + 4)

@@ -1,5 +1,7 @@
 #include "persister/split.h"
 
+#include <errno.h>
+
 const Oid account_types[ACCOUNT_COLUMNS] = {DB_OID_BYTEA, DB_OID_TEXT, DB_OID_TEXT, DB_OID_INT8,
                                             DB_OID_INT4,  DB_OID_INT8, DB_OID_INT8, DB_OID_INT2,
                                             DB_OID_INT2,  DB_OID_INT8, DB_OID_INT8, DB_OID_INT8};
@@ -88,10 +90,10 @@ const Oid erased_types[ERASED_COLUMNS] = {DB_OID_BYTEA, DB_OID_INT8, DB_OID_INT8
 int split_erased(struct slice key, struct slice packed, struct db_array *c)
 {
     struct erased_row e;
-    int rc = erased_row_parse(packed, &e);
+    int rc = key.n < ID_SIZE ? -EBADMSG : erased_row_parse(packed, &e);
     if (rc)
         return rc;
-    db_array_bytes(&c[0], key.p, key.n);
+    db_array_bytes(&c[0], key.p, ID_SIZE);
     db_array_i64(&c[1], e.source_offset);
     db_array_i64(&c[2], e.erased_ms);
     return 0;

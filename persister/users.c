@@ -270,14 +270,18 @@ static void erased(struct pusers *p, struct fx *fx, const Im__UserRecord *u, str
         metric_add(metric_with(&odd, "no account"), 1);
         return;
     }
+    bool again = a.profile_offset == INT64_MAX;
     a.display_name = text("");
     a.presence = IM__PRIVACY__NOBODY;
     a.admin = false;
     a.seen_ms = 0;
-    a.profile_offset = a.admin_offset = u->source_offset;
+    a.profile_offset = a.admin_offset = INT64_MAX; /* nothing sets them any more */
     write_row(p, fx, P_ACCOUNT, key, account_row_pack(fx, &a));
+    /* The first one says when; a later one, perhaps of the same batch, only looks again. */
+    uint8_t name[ID_SIZE + 1] = {0};
+    memcpy(name, key.p, ID_SIZE);
     const struct erased_row row = {u->source_offset, u->time_ms};
-    fx_put(fx, P_ERASED, key, erased_row_pack(fx, &row));
+    fx_put(fx, P_ERASED, (struct slice){name, ID_SIZE + again}, erased_row_pack(fx, &row));
 }
 
 static enum core_rc step_vault(struct pusers *p, const struct record *r, struct fx *fx)

@@ -13,7 +13,10 @@ static const struct ctl_command *const commands[] = {
     &ctl_topics,
     &ctl_migrate,
     &ctl_user,
+    &ctl_erase,
+    &ctl_vault,
     &ctl_tail,
+    &ctl_send,
     &ctl_lag,
     &ctl_doctor,
     &ctl_ready,
@@ -30,7 +33,6 @@ static const struct ctl_command *const commands[] = {
     &ctl_dlq_retry,
     &ctl_dlq_drop,
     &ctl_webhooks,
-    &ctl_send,
 };
 
 static const char head[] =

@@ -136,7 +136,7 @@ int operate(struct ctl *c, const char *login, Im__Inbound *m, Im__UserKind done)
         ctl_complain("\"%s\" is not a login name", login);
         return CTL_USAGE;
     }
-    int rc = ctl_kafka(c);
+    int rc = c->admin ? 0 : ctl_kafka(c);
     if (rc)
         return rc;
     w.until_ms = clock_ms() + (c->timeout_ms > 0 ? c->timeout_ms : WAIT_MS);

@@ -13,6 +13,7 @@
 #include "offline/settings.h"
 #include "offline/state.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,37 @@ struct own {
     struct offline_settings settings;
     struct lease *lease;
     struct presence *presence;
+    struct secrets *secrets;
+    struct bodykeys *keys; /* what is queued is sealed again under the keys that it was sealed with */
 };
+
+static enum scan_go take_key(void *ctx, const struct record *rec)
+{
+    struct own *o = ctx;
+    return bodykeys_feed(o->keys, rec->key, rec->value) == -ENOTSUP ? SCAN_STOP : SCAN_ON;
+}
+
+static int load_keys(struct stores_work *w, struct own *o)
+{
+    char path[4096], why[300] = "";
+    ctl_path(w->c, w->c->settings.master_key, path, sizeof path);
+    o->secrets = secrets_load(path, true, why, sizeof why);
+    if (!o->secrets) {
+        ctl_complain("what is queued cannot be sealed: %s", why);
+        return CTL_FAILED;
+    }
+    o->keys = bodykeys_new(o->secrets);
+    int rc = o->keys ? 0 : CTL_FAILED;
+    for (int32_t p = 0; !rc && p < topics_get(w->c->deploy.topics, T_VAULT)->parts; p++) {
+        struct scan_range r = {.topic = T_VAULT, .part = p};
+        if (scan_ends(w->scan, T_VAULT, p, &r.from, &r.to) || scan_read(w->scan, &r, 1, NULL, take_key, o))
+            rc = CTL_FAILED;
+    }
+    if (o->keys)
+        bodykeys_final(o->keys);
+    o->settings.bodies = o->keys;
+    return rc;
+}
 
 static int begin(struct stores_work *w)
 {
@@ -40,7 +71,7 @@ static int begin(struct stores_work *w)
     o->presence = presence_new(o->lease);
     o->settings.presence = o->presence;
     o->settings.parts = topics_get(w->c->deploy.topics, T_OFFLINE)->parts;
-    return o->lease && o->presence ? 0 : CTL_FAILED;
+    return o->lease && o->presence ? load_keys(w, o) : CTL_FAILED;
 }
 
 static void end(struct stores_work *w)
@@ -51,6 +82,8 @@ static void end(struct stores_work *w)
     presence_free(o->presence);
     lease_free(o->lease);
     conf_free(o->conf);
+    bodykeys_free(o->keys);
+    secrets_free(o->secrets);
     free(o);
 }
 

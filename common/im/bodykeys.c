@@ -330,13 +330,42 @@ enum bodykeys_rc bodykeys_open(struct bodykeys *k, const struct convrec *r, uint
     return rc;
 }
 
-enum bodykeys_rc bodykeys_open_text(struct bodykeys *k, const struct body_place *at, uint64_t key_id,
-                                    struct slice sealed, uint8_t *room, struct slice *text)
+enum bodykeys_rc bodykeys_unseal(struct bodykeys *k, const struct body_place *at, uint64_t key_id,
+                                 struct slice sealed, uint8_t *room, struct slice *plain)
 {
     const uint8_t *key;
     enum bodykeys_rc rc = look(k, at->user, key_id, &key);
     int n = rc == BODY_OK && key ? body_unseal(key, at, sealed, room) : 0;
-    bool good = n > 0 && utf8_valid(room, (size_t)n);
-    *text = good ? (struct slice){room, (size_t)n} : (struct slice){"", 0};
-    return rc == BODY_OK && n < 0 ? BODY_ERASED : rc;
+    *plain = n > 0 ? (struct slice){room, (size_t)n} : (struct slice){"", 0};
+    if (n < 0)
+        metric_add(&unreadable, 1);
+    return n < 0 ? BODY_ERASED : rc;
+}
+
+enum bodykeys_rc bodykeys_open_text(struct bodykeys *k, const struct body_place *at, uint64_t key_id,
+                                    struct slice sealed, uint8_t *room, struct slice *text)
+{
+    enum bodykeys_rc rc = bodykeys_unseal(k, at, key_id, sealed, room, text);
+    if (!utf8_valid(text->p, text->n))
+        *text = (struct slice){"", 0};
+    return rc;
+}
+
+uint64_t bodykeys_seal(const struct bodykeys *k, const struct body_place *at, struct slice plain,
+                       uint8_t *out)
+{
+    for (uint64_t number = BODY_KEYS_MAX; number > 0; number--) {
+        const struct slot *s = find(k, at->user, number);
+        if (!s || s->state != SLOT_KEY)
+            continue;
+        body_seal(s->key, at, plain, out);
+        return number;
+    }
+    return 0;
+}
+
+enum bodykeys_rc bodykeys_look_key(struct bodykeys *k, struct id16 user, uint64_t key_id)
+{
+    const uint8_t *key;
+    return look(k, user, key_id, &key);
 }

@@ -54,6 +54,14 @@ struct body_place;
 enum bodykeys_rc bodykeys_open_text(struct bodykeys *, const struct body_place *, uint64_t key_id,
                                     struct slice sealed, uint8_t *room, struct slice *text);
 
+/* Any bytes, with the user's newest key: its number; 0: there is none, nothing is written. `out` as for body_seal. */
+uint64_t bodykeys_seal(const struct bodykeys *, const struct body_place *, struct slice plain, uint8_t *out);
+/* The other way; `room`: sealed.n bytes. *plain is empty unless BODY_OK. */
+enum bodykeys_rc bodykeys_unseal(struct bodykeys *, const struct body_place *, uint64_t key_id,
+                                 struct slice sealed, uint8_t *room, struct slice *plain);
+/* Is that key here? */
+enum bodykeys_rc bodykeys_look_key(struct bodykeys *, struct id16 user, uint64_t key_id);
+
 /* Keys that were missed get a number each, from 1 on; the last one. */
 uint64_t bodykeys_missed(const struct bodykeys *);
 bool bodykeys_waiting(const struct bodykeys *); /* some are missed still */

@@ -44,7 +44,8 @@ CREATE FUNCTION parley_erase(p_part integer, p_users bytea[], p_offsets bigint[]
 LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO erasures (part, user_id, source_offset, erased_ms)
-    SELECT p_part, x.* FROM unnest(p_users, p_offsets, p_ms) x ON CONFLICT (user_id) DO NOTHING;
+    SELECT DISTINCT ON (x.u) p_part, x.u, x.o, x.m FROM unnest(p_users, p_offsets, p_ms) x(u, o, m) ORDER BY x.u, x.o
+    ON CONFLICT (user_id) DO NOTHING;
     UPDATE devices d SET device_id = '', device_class = '', dropped_ms = coalesce(d.dropped_ms, e.erased_ms)
       FROM erasures e WHERE e.user_id = ANY (p_users) AND d.user_id = e.user_id;
     UPDATE prefs SET remark = '' WHERE user_id = ANY (p_users) AND remark <> '';
