@@ -95,11 +95,11 @@ static void judge(struct doctor *d, struct scan *s, uint32_t g, uint16_t topic, 
         free(at);
         return;
     }
-    bool ran = g < GROUP_SLOT0;
+    bool needed = g != GROUP_AUDITOR && g != GROUP_WEBHOOKS; /* else at 0 it never ran */
     for (int32_t p = 0; p < t->parts; p++) {
-        if (at[p] < 0 || scan_ends(s, topic, p, &low, &high) || at[p] >= high)
+        if (at[p] < (needed ? 0 : 1) || scan_ends(s, topic, p, &low, &high) || at[p] >= high)
             continue;
-        bool lost = at[p] < low && (ran || at[p] > 0), near = at[p] < half[p];
+        bool lost = at[p] < low, near = at[p] < half[p];
         o->lost += lost;
         o->near += near && !lost;
         if ((lost || near) && !*o->which)

@@ -8,7 +8,8 @@
 
 struct scan;
 
-struct scan_range { /* offsets from … to - 1 of a partition; what the log no longer has is left out */
+/* Offsets from … to - 1 of a partition, which is in a call once; what the log no longer has is left out. */
+struct scan_range {
     uint16_t topic;
     int32_t part;
     int64_t from, to;
