@@ -3,6 +3,7 @@
  * An item goes to a session only when the handle, and where the record names them the user and login, are this
  * connection's. A message for anybody else is handed back through im.offline under the session it was meant for;
  * everything else that comes late is dropped. */
+#include "common/base/crash.h"
 #include "common/im/dead.h"
 #include "common/im/topics.h"
 #include "edge/verbs.h"
@@ -153,7 +154,8 @@ static void push(const struct arrival *a, const Im__DeliverItem *it)
     for (size_t i = 0; i < it->n_handles; i++) {
         struct econn *c = a->ours ? edge_by_handle(e, it->handles[i]) : NULL;
         bool mine = c && c->state == C_SESSION &&
-                    (!known || (id_eq(user_at(it, i), c->user) && it->logins[i] == c->login_offset));
+                    (!known || planted("no-epoch") ||
+                     (id_eq(user_at(it, i), c->user) && it->logins[i] == c->login_offset));
         if ((mine && to(a, it, c, item)) ||
             late(a, it, i)) /* at its caps: the way of what it did not confirm */
             continue;
@@ -305,7 +307,7 @@ void edge_core_deliver(struct edge_core *e, int64_t offset, struct slice value)
         e->out->lost(e->ctx, "the slot was claimed by another edge");
         return; /* stays open: never committed by us */
     } else {
-        a.ours = r->epoch == e->epoch;
+        a.ours = r->epoch == e->epoch || planted("no-epoch");
         a.epoch = r->epoch;
         for (size_t i = 0; i < r->n_items; i++) {
             const Im__DeliverItem *it = r->items[i];

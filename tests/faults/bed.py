@@ -3,6 +3,7 @@
 A deployment has a topic prefix and a PostgreSQL schema of its own, so several fit on one set of servers. Processes that die
 by SIGKILL are started again unless they are held; any other death by signal is kept in `crashes`.
 """
+import ctypes
 import json
 import os
 import resource
@@ -27,6 +28,10 @@ USUAL = {"edge": 3, "router": 2, "fanout": 2, "persister": 2, "offline": 2, "que
 GROUPS = {"router": ("inbound",), "fanout": ("conversation",), "persister": ("conversation", "user", "vault"),
           "offline": ("offline", "cursor"), "query": ("query",)}
 SLOTS = 8
+
+
+PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
 
 
 class Trouble(Exception):
@@ -149,6 +154,7 @@ class Proc:
         limit = self.nofile
 
         def limits():
+            _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # of the thread that starts it: both end after their processes
             resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
             if limit:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
@@ -199,11 +205,11 @@ class Proc:
     def ready(self):
         return self.running() and self.get("/readyz")[0] == 200
 
-    def metric(self, name):
-        """Sum over its labels."""
+    def metric(self, name, label=""):
+        """Sum over its labels, or over those that contain `label`."""
         total = 0.0
         for line in self.get("/metrics")[1].splitlines():
-            if line.startswith(name) and line[len(name)] in " {":
+            if line.startswith(name) and line[len(name)] in " {" and label in line:
                 total += float(line.rsplit(" ", 1)[1])
         return total
 

@@ -60,8 +60,7 @@ class SlowReader(Fault):
         w.guests += [slow, talker]
 
     def cut(self):
-        return int(sum(p.metric("parley_edge_cut_total") for p in self.bed.procs["edge"] if p.running()) or
-                   sum("SLOW_READER" in p.text() or "slow" in p.text() for p in self.bed.procs["edge"]))
+        return int(sum(p.metric("parley_edge_cuts_total", "slow") for p in self.bed.procs["edge"]))
 
 
 class TwoPlaces(Fault):

@@ -51,9 +51,9 @@ class Rule:
 class Net:
     """The host is PREFIX.1, namespace k PREFIX.k+2."""
 
-    def __init__(self, prefix="10.77.0", tag=None):
-        self.prefix, self.tag = prefix, tag or f"pf{os.getpid() % 10000}"
-        self.host = f"{prefix}.1"
+    def __init__(self, prefix=None, tag=None):
+        self.prefix, self.tag = prefix or f"10.77.{os.getpid() % 250 + 1}", tag or f"pf{os.getpid() % 10000}"
+        self.host = f"{self.prefix}.1"
         self.rules, self.files, self.names = {}, {}, {}  # address -> rules, file, namespace
         self.random, self.queue, self.count = random.Random(1), [], 0
         self.fd = _tun(self.tag)

@@ -45,6 +45,7 @@ class Person(Device):
         self.invoked = {}        # client_seq -> when it was first said
         self.resolved = {}       # client_seq -> when its outcome was there
         self.noted, self.tokens, self.refusals, self.kicks = set(), set(), {}, []
+        self.rest = False        # it was told that more is in history
         self.sessions, self.heartbeat_s, self.one_at_a_time = 0, 10, asyncio.Lock()
 
     def log(self, what, **fields):
@@ -113,6 +114,7 @@ class Person(Device):
     def page(self, m, seq_id):
         if m.rest_in_history:
             self.log("rest")
+            self.rest = True
         for item in m.items:
             self.keep(item, "queue")
         del m.items[:]

@@ -11,4 +11,4 @@ from harness import Fault
 MODULES = (faults_processes, faults_servers, faults_network, faults_clients, faults_records)
 FAULTS = sorted((c for m in MODULES for _, c in inspect.getmembers(m, inspect.isclass) if issubclass(c, Fault) and c.number),
                 key=lambda c: c.number)
-SHORT = ()  # those that no test in C covers
+SHORT = (25, 33)  # those that no test in C covers and that are soon over

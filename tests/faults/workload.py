@@ -259,8 +259,12 @@ class Workload:
         self._learn(owner)
 
     async def _fill(self, d):
-        """Groups' events that were announced but not pushed are asked of history; one's own are known by their outcome."""
-        for conversation, upto in sorted(d.news.items()):
+        """What was announced but not pushed is asked of history; one's own are known by their outcome."""
+        news = dict(d.news)
+        if d.rest:
+            for conversation in list(d.seen):
+                news[conversation] = max(self.heads.get(conversation, 0), *d.seen[conversation], news.get(conversation, 0))
+        for conversation, upto in sorted(news.items()):
             have = set(d.seen.get(conversation, {})) | d.placed.get(conversation, set())
             missing = [n for n in range(1, upto + 1) if n not in have]
             if missing:
