@@ -89,7 +89,8 @@ static void judge(struct retry *r, struct one *o)
     else if (o->e->state == DLQ_GONE && !dlq_force)
         o->why = "it was dropped (--force retries it all the same)";
     if (!strcmp(o->e->processes, "webhooks"))
-        o->why = "an endpoint refused this event, the record itself is well: parleyctl webhooks replay sends it again";
+        o->why = "an endpoint refused this event, the record itself is well: parleyctl webhooks replay sends "
+                 "it again";
     if (!o->why)
         fetch(r, o);
     if (!o->why && !dlq_force && dead_reason(o->topic, (struct slice){o->value, o->n}, reason, sizeof reason))

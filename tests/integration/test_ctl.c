@@ -282,6 +282,28 @@ static void send_waits_for_delivery(void **state)
     free(out);
 }
 
+static void doctor_names_what_is_wrong(void **state)
+{
+    static const struct {
+        const char *env, *says;
+    } cases[] = {{"PARLEY_POSTGRES=host=127.0.0.1 port=1 connect_timeout=1", "FAIL  postgres"},
+                 {"PARLEY_REDIS=127.0.0.1:1", "FAIL  redis"},
+                 {"PARLEY_KAFKA=127.0.0.1:1", "FAIL  kafka"}};
+    const char *const argv[] = {"parleyctl", "doctor", "--timeout", "2", NULL};
+    const char *const cluster[] = {"parleyctl", "doctor", "--profile", "cluster", NULL};
+    char *out = NULL;
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        assert_int_equal(pl_run(pl, argv, cases[i].env, &out), 1);
+        if (!strstr(out, cases[i].says) || !strstr(out, "fix: "))
+            fail_msg("%s: %s", cases[i].says, out);
+        free(out);
+    }
+    assert_int_equal(pl_run(pl, cluster, NULL, &out), 1); /* made with another profile */
+    assert_non_null(strstr(out, "FAIL  topics"));
+    free(out);
+}
+
 static void lag_tells_what_stands_still(void **state)
 {
     char *out = NULL;
@@ -307,7 +329,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_command_has_a_row),         cmocka_unit_test(every_command_explains_itself),
         cmocka_unit_test(every_command_does_what_it_says), cmocka_unit_test(send_waits_for_delivery),
-        cmocka_unit_test(lag_tells_what_stands_still),
+        cmocka_unit_test(doctor_names_what_is_wrong),      cmocka_unit_test(lag_tells_what_stands_still),
     };
     return pl_finish(cmocka_run_group_tests(tests, setup, teardown));
 }

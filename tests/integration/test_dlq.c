@@ -200,6 +200,13 @@ static void filters_and_show(void **state)
     assert_string_equal(field(j, "key"), "61206b6579");
     assert_true(strlen(field(j, "instance")) > 0);
     json_decref(all);
+    assert_int_equal(CTL(&all, "doctor"), 0); /* a warning */
+    size_t i;
+    bool warned = false;
+    json_array_foreach(all, i, j) warned |=
+        !strcmp(field(j, "check"), "dead letters") && !strcmp(field(j, "state"), "WARN");
+    assert_true(warned);
+    json_decref(all);
     assert_int_equal(CTL(NULL, "dlq", "show", "inbound/0@999999"), 1);
     assert_int_equal(CTL(NULL, "dlq", "show"), 2);
     assert_int_equal(CTL(NULL, "dlq", "retry"), 2);
