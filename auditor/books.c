@@ -138,8 +138,15 @@ bool books_is_open(const struct books *b, int32_t part)
 void books_cover(struct books *b, int32_t part, int64_t from_ms)
 {
     struct book *k = book_of(b, part);
-    if (k)
-        k->cover_ms = from_ms;
+    if (!k)
+        return;
+    k->cover_ms = from_ms;
+    for (struct entry *e = k->untold; e; e = e->next) {
+        if (e->told || e->time_ms >= from_ms)
+            continue;
+        e->told = true;
+        report_unjudged("delivery", 1);
+    }
 }
 
 /* ---- entries ---- */

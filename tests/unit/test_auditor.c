@@ -552,9 +552,10 @@ static void the_window_is_bounded(void **state)
 static void what_is_not_covered_is_not_judged(void **state)
 {
     (void)state;
-    books_cover(books, 0, w->time_ms + 2);
-    books_cover(books, 1, w->time_ms + 2);
+    int64_t from = w->time_ms + 2;
     read_one(said(hello(1)));
+    books_cover(books, 0, from);
+    books_cover(books, 1, from);
     read_one(said(hello(2)));
     round_of(w->offset);
     assert_int_equal(n_told, 0);
