@@ -88,7 +88,7 @@ static int write_arrays(struct put *p, const char *sql, struct db_array *arrays,
     PGresult *r = statement(p->write, p, sql, arrays, n);
     ExecStatusType s = PQresultStatus(r);
     PQclear(r);
-    return s == PGRES_COMMAND_OK ? 0 : failed(p, p->write, "rows were refused");
+    return s == PGRES_COMMAND_OK || s == PGRES_TUPLES_OK ? 0 : failed(p, p->write, "rows were refused");
 }
 
 static void start_arrays(struct put *p, const struct store_pg_table *t)

@@ -4,6 +4,7 @@
  * queue that is past its cap, here or there, holds what the order of arrivals left in it, and is left out. Where
  * retention has taken the beginning of im.offline, devices come from im.user, every queue is marked "the rest is in
  * history", and only entries that the log still has are compared. */
+#include "client/parleyctl/bodies.h"
 #include "client/parleyctl/stores.h"
 
 #include "common/base/hex.h"
@@ -13,7 +14,6 @@
 #include "offline/settings.h"
 #include "offline/state.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,37 +27,8 @@ struct own {
     struct offline_settings settings;
     struct lease *lease;
     struct presence *presence;
-    struct secrets *secrets;
-    struct bodykeys *keys; /* what is queued is sealed again under the keys that it was sealed with */
+    struct bodies bodies; /* what is queued is sealed again under the keys that it was sealed with */
 };
-
-static enum scan_go take_key(void *ctx, const struct record *rec)
-{
-    struct own *o = ctx;
-    return bodykeys_feed(o->keys, rec->key, rec->value) == -ENOTSUP ? SCAN_STOP : SCAN_ON;
-}
-
-static int load_keys(struct stores_work *w, struct own *o)
-{
-    char path[4096], why[300] = "";
-    ctl_path(w->c, w->c->settings.master_key, path, sizeof path);
-    o->secrets = secrets_load(path, true, why, sizeof why);
-    if (!o->secrets) {
-        ctl_complain("what is queued cannot be sealed: %s", why);
-        return CTL_FAILED;
-    }
-    o->keys = bodykeys_new(o->secrets);
-    int rc = o->keys ? 0 : CTL_FAILED;
-    for (int32_t p = 0; !rc && p < topics_get(w->c->deploy.topics, T_VAULT)->parts; p++) {
-        struct scan_range r = {.topic = T_VAULT, .part = p};
-        if (scan_ends(w->scan, T_VAULT, p, &r.from, &r.to) || scan_read(w->scan, &r, 1, NULL, take_key, o))
-            rc = CTL_FAILED;
-    }
-    if (o->keys)
-        bodykeys_final(o->keys);
-    o->settings.bodies = o->keys;
-    return rc;
-}
 
 static int begin(struct stores_work *w)
 {
@@ -71,7 +42,10 @@ static int begin(struct stores_work *w)
     o->presence = presence_new(o->lease);
     o->settings.presence = o->presence;
     o->settings.parts = topics_get(w->c->deploy.topics, T_OFFLINE)->parts;
-    return o->lease && o->presence ? load_keys(w, o) : CTL_FAILED;
+    if (!o->lease || !o->presence || bodies_load(&o->bodies, w->c))
+        return CTL_FAILED;
+    o->settings.bodies = o->bodies.keys;
+    return 0;
 }
 
 static void end(struct stores_work *w)
@@ -82,8 +56,7 @@ static void end(struct stores_work *w)
     presence_free(o->presence);
     lease_free(o->lease);
     conf_free(o->conf);
-    bodykeys_free(o->keys);
-    secrets_free(o->secrets);
+    bodies_release(&o->bodies);
     free(o);
 }
 

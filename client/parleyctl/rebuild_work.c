@@ -1,4 +1,5 @@
 /* rebuild_work.c: one partition, in a process of its own: Kafka → the persister's core → PostgreSQL. */
+#include "client/parleyctl/bodies.h"
 #include "client/parleyctl/rebuild_fold.h"
 #include "client/parleyctl/rebuild_put.h"
 #include "common/base/clock.h"
@@ -22,6 +23,8 @@ struct work {
     const struct ctl *c;
     struct rebuild_task *t;
     struct put *put;
+    struct bodies bodies; /* opens what the log has sealed */
+    struct persister_settings settings;
     struct fold *fold;
     rd_kafka_t *rk;
     rd_kafka_queue_t *queue;
@@ -212,9 +215,11 @@ static int fold_all(struct work *w)
 
 static int open_core(struct work *w)
 {
-    static const struct persister_settings settings = {.cache_bytes = CACHE_BYTES};
+    if (bodies_load(&w->bodies, (struct ctl *)(uintptr_t)w->c)) /* a child's copy */
+        return failed(w, "im.vault", "its keys cannot be had");
+    w->settings = (struct persister_settings){.cache_bytes = CACHE_BYTES, .bodies = w->bodies.keys};
     const struct core_open open = {
-        .part = w->t->part, .next = w->next, .quiet = w->next, .settings = &settings};
+        .part = w->t->part, .next = w->next, .quiet = w->next, .settings = &w->settings};
     w->fold = fold_new(w->t->users ? &persister_users : &persister_conv, &open,
                        &(struct fold_owner){w->put, put_load, put_row});
     return w->fold ? 0 : failed(w, "no memory", "");
@@ -238,6 +243,7 @@ int rebuild_work(const struct ctl *c, struct rebuild_task *t, const char *connin
     if (!rc)
         rc = fold_all(w);
     fold_free(w->fold);
+    bodies_release(&w->bodies);
     put_free(w->put);
     reader_close(w);
     free(w);

@@ -300,6 +300,7 @@ static void an_erased_person_is_forgotten(void **state)
     assert_int_equal(topic_holds(pl, "im.conversation", CANARY, &records), 0);
     made_again_it_is_the_same(pl);
     assert_int_equal(texts_with(pl, CANARY), 0);
+    PL_CTL(pl, "rebuild", "history", "--verify", "--quiet");
     PL_CTL(pl, "erase", "user", anna_login, "--yes"); /* again does no harm */
     person_free(&anna);
     person_free(&bert);
