@@ -271,10 +271,9 @@ static void nor_when_everything_is_sent_twice_and_the_auditor_crashes(void **sta
     a_busy_day(keep);
     for (size_t i = 0; i < w->n_log; i++) {
         read_one(w->log[i]);
-        if (i % 4 == 2) { /* its mark stays behind */
-            run_crash(&audit);
+        if (i % 4 == 2) { /* its mark stays behind, at 0 */
+            run_release(&audit);
             run_open(&audit, &auditor_core, &auditor_settings, &shared, 0, 0);
-            audit.store = NULL;
             for (size_t k = 0; k < i; k++)
                 read_one(w->log[k]);
             read_one(w->log[i]);
