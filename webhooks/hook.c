@@ -136,6 +136,7 @@ static void start(struct hook *h)
         return;
     }
     h->running = h->begin;
+    sender_pause(h->sender, h->paused);
     sweep(h);
     log_info("endpoint begins", log_str("endpoint", h->endpoint->name), log_str("group", h->group));
 }
@@ -207,9 +208,12 @@ void hook_reload(struct hook *h)
 
 void hook_follow(struct hook *h)
 {
-    uint32_t want = h->paused || h->ended ? 0 : h->begin;
-    if (h->running == want)
+    uint32_t want = h->ended ? 0 : h->begin;
+    if (h->running == want) {
+        if (h->running)
+            sender_pause(h->sender, h->paused);
         return;
+    }
     if (h->running)
         stop(h);
     else

@@ -1,5 +1,5 @@
-/* hook.h: an endpoint's life: a shell with its own consumer group, store and sender while it has begun and is not
- * paused.
+/* hook.h: an endpoint's life: a shell with its own consumer group, store and sender, from its beginning on. While it is
+ * paused they stay, so that the position does not expire; nothing is sent.
  *
  * The group, and the store's name, are of one `begin` of the endpoint (endpoint_group()): a replay is another begin, at
  * the offsets that were committed for it beforehand. Then no mark is there, so cells are made again

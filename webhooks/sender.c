@@ -18,6 +18,7 @@ METRIC_COUNTER(dead, "parley_webhooks_dead_total", "Events given up: they are in
 METRIC_GAUGE(waiting, "parley_webhooks_waiting", "Events read from the log that an endpoint has not taken.",
              "endpoint");
 METRIC_GAUGE(circuit, "parley_webhooks_circuit", "0 closed, 1 open, 2 half open.", "endpoint");
+METRIC_GAUGE(paused, "parley_webhooks_paused", "1: the operator paused it.", "endpoint");
 METRIC_HISTOGRAM(seconds, "parley_webhooks_attempt_seconds", "How long an attempt takes.", 1e-6, "endpoint");
 
 static void answer(struct item *i, enum sent how)
@@ -139,12 +140,12 @@ static void pump(struct loop_job *j)
     struct sender *s = container_of(j, struct sender, pump);
     int64_t now = loop_now_ms(s->conf.loop);
     struct delivery *d;
-    while ((d = outbox_take(s->outbox, now))) {
+    while (!s->off && (d = outbox_take(s->outbox, now))) {
         struct item *i = container_of(d, struct item, d);
         if (!begin(i))
             (void)outbox_done(s->outbox, d, ATTEMPT_FAILED, 0, now);
     }
-    int64_t due = outbox_due(s->outbox);
+    int64_t due = s->off ? INT64_MAX : outbox_due(s->outbox);
     tell_circuit(s, "");
     if (due == INT64_MAX)
         loop_timer_stop(s->conf.loop, &s->due);
@@ -201,6 +202,13 @@ void sender_drop(struct sender *s, int32_t part)
     sender_soon(s);
 }
 
+void sender_pause(struct sender *s, bool on)
+{
+    s->off = on;
+    metric_set(s->paused, on);
+    sender_soon(s);
+}
+
 void sender_sign(struct sender *s, const struct sign *sign)
 {
     s->sign = *sign;
@@ -208,6 +216,7 @@ void sender_sign(struct sender *s, const struct sign *sign)
 
 static void metrics(struct sender *s, const char *name)
 {
+    s->paused = metric_with(&paused, name);
     s->delivered = metric_with(&delivered, name);
     s->failed = metric_with(&failed, name);
     s->refused = metric_with(&refused, name);

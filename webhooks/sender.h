@@ -30,6 +30,9 @@ struct sender *sender_new(const struct sender_conf *,
 void sender_free(struct sender *);
 void sender_sign(struct sender *, const struct sign *); /* from now on, with these secrets */
 
+/* While it is on nothing is tried; what is under way ends. */
+void sender_pause(struct sender *, bool on);
+
 /* shell_decl.deliver; the value is a struct hook_item (core.h), the key its conversation. */
 /* -ENOMEM: not taken. */
 int sender_deliver(struct sender *, struct slice key, struct slice value, struct ksend *);

@@ -30,10 +30,11 @@ struct sender {
     struct outbox *outbox;
     struct poster *poster;
     struct sign sign;
+    bool off; /* paused */
     struct items items;
     struct timer due, bury_again;
     struct loop_job pump;
-    struct metric *delivered, *failed, *refused, *dead, *waiting, *circuit, *seconds;
+    struct metric *paused, *delivered, *failed, *refused, *dead, *waiting, *circuit, *seconds;
 };
 
 void sender_soon(struct sender *); /* looks what may be tried, at the end of this turn */

@@ -283,7 +283,7 @@ static void a_pause_and_a_replay(void **state)
     receiver_forget(&b);
     PL_CTL(pl, "webhooks", "pause", "b");
     assert_true(state_is("b", "paused"));
-    UNTIL(pl, metric("parley_core_open_partitions{core=\"webhooks-b\"}") <= 0);
+    UNTIL(pl, metric("parley_webhooks_paused{endpoint=\"b\"}") == 1);
     say(2, "");
     UNTIL(pl, receiver_taken(&a) == CONVS * 2);
     assert_int_equal(receiver_taken(&b), 0);
