@@ -4,6 +4,7 @@
 
 #include "common/base/arena.h"
 #include "common/base/rand.h"
+#include "common/im/bodykeys.h"
 #include "common/im/codec.h"
 #include "common/im/conv.h"
 #include "common/im/ids.h"
@@ -21,7 +22,8 @@ struct chat { /* zero: the default */
     uint32_t slot;
     uint64_t epoch; /* 0: no origin */
     uint32_t handle;
-    bool stranger; /* the conversation is not that of the two */
+    bool stranger;      /* the conversation is not that of the two */
+    const uint8_t *key; /* seals what is said; as number 1 */
 };
 
 static inline struct id16 uid(const char *login)
@@ -55,6 +57,18 @@ static inline struct record chat_record(struct arena *arena, int64_t offset, con
     r.peer_login = (char *)(uintptr_t)c->to;
     body.text = (char *)(uintptr_t)(c->text ? c->text : "hello");
     r.body = &body;
+    if (c->key) {
+        const struct body_place at = {conv, user, c->client_seq, 0, offset};
+        size_t plain_n = im__body__get_packed_size(&body);
+        uint8_t *plain = arena_alloc(arena, 2 * plain_n + BODY_EXTRA), *sealed = plain + plain_n;
+        if (!plain)
+            abort();
+        im__body__pack(&body, plain);
+        size_t sealed_n = body_seal(c->key, &at, (struct slice){plain, plain_n}, sealed);
+        body = (Im__Body)IM__BODY__INIT;
+        body.key_id = 1;
+        body.sealed = (ProtobufCBinaryData){sealed_n, sealed};
+    }
     if (c->epoch) {
         origin.user = r.user;
         origin.device = c->device;

@@ -567,6 +567,65 @@ static void the_cache_is_bounded_and_what_left_comes_back(void **state)
     }
 }
 
+static void vault(struct world *w, const struct secrets *secrets, const char *login, const uint8_t *key)
+{
+    uint8_t sealed[BODY_KEY_SEALED];
+    struct id16 user = uid(login);
+    Im__VaultRecord v = IM__VAULT_RECORD__INIT;
+    Im__BodyKey k = IM__BODY_KEY__INIT, *list[] = {&k};
+    v.version = CODEC_VERSION;
+    v.user = codec_bytes(slice_id(&user));
+    v.erased = !key;
+    if (key) {
+        assert_true(secret_seal(secrets, user, slice_of(key, BODY_KEY), sealed, sizeof sealed) > 0);
+        k.id = 1;
+        k.sealed = codec_bytes(slice_of(sealed, sizeof sealed));
+        v.verifier = codec_bytes(slice_of("v", 1));
+        v.keys = list;
+        v.n_keys = 1;
+    }
+    assert_int_equal(bodykeys_feed(w->views.bodies, slice_id(&user), pack(w, &v.base)), 0);
+}
+
+static void what_is_sealed_is_opened_waited_for_or_gone(void **state)
+{
+    static const uint8_t master[32] = "master", key[BODY_KEY] = "key of anna";
+    struct world *w = *state;
+    struct secrets *secrets = secrets_from_key(master, 1), *other = secrets_from_key(key, 2);
+    w->views.bodies = bodykeys_new(secrets);
+    run_crash(&w->run); /* it looks for the keys when it is opened */
+    run_open(&w->run, &fanout_core, &settings, &w->views, 0, 0);
+    live(w, "bert", 1, 1, 1, 1);
+    struct record r =
+        chat(w, (struct chat){.from = "anna", .to = "bert", .device = 1, .client_seq = 1, .key = key});
+    struct want want = {.arena = w->run.fx.arena};
+    assert_int_equal(w->run.ops->plan(w->run.core, &r, &want), CORE_LATER);
+    free(want.keys);
+    vault(w, other, "anna", key);
+    assert_int_equal(run_batch(&w->run, &r, 1), CORE_STOP); /* under a master key that is not here */
+    vault(w, secrets, "anna", key);
+    assert_int_equal(run_batch(&w->run, &r, 1), CORE_OK);
+    const Im__ChatPush *p = push(w, deliver(w, 1)->items[0]->payload);
+    assert_string_equal(p->text, "hello");
+    assert_int_equal(p->seq, 1);
+    assert_false(p->erased);
+    vault(w, secrets, "anna", NULL);
+    for (uint64_t seq = 2; seq <= 3; seq++) { /* clear ones, too */
+        w->seen = w->run.fx.n_sends;
+        one(w,
+            (struct chat){
+                .from = "anna", .to = "bert", .device = 1, .client_seq = seq, .key = seq == 2 ? key : NULL});
+        p = push(w, deliver(w, 1)->items[0]->payload);
+        assert_string_equal(p->text, "");
+        assert_int_equal(p->seq, seq); /* its place is kept */
+        assert_true(p->erased);
+    }
+    run_crash(&w->run);
+    bodykeys_free(w->views.bodies);
+    secrets_free(secrets);
+    secrets_free(other);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -588,6 +647,7 @@ int main(void)
         T(a_replay_gives_the_same_numbers_and_nothing_below_quiet),
         T(cells_that_are_ahead_tell_what_they_decided),
         T(the_cache_is_bounded_and_what_left_comes_back),
+        T(what_is_sealed_is_opened_waited_for_or_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
