@@ -39,8 +39,8 @@ int rebuild_tasks_init(struct rebuild_tasks *ts, const struct ctl *c)
         return -ENOMEM;
     }
     for (size_t i = 0; i < ts->n; i++) {
-        ts->v[i].users = (int32_t)i >= convs;
-        ts->v[i].part = (int32_t)i - (ts->v[i].users ? convs : 0);
+        ts->v[i].users = (int32_t)i < users;
+        ts->v[i].part = (int32_t)i - (ts->v[i].users ? 0 : users);
     }
     return 0;
 }
@@ -168,12 +168,18 @@ static bool behind(const struct rebuild_task *t)
     return false;
 }
 
-/* The next one that has something to do. */
+/* The next one that has something to do. Conversations wait for the users: taking back what an erased user said costs
+ * nothing while there is no history yet. */
 static struct rebuild_task *next_task(struct rebuild_tasks *ts, size_t *at)
 {
+    bool users = false;
     while (*at < ts->n && !behind(&ts->v[*at]))
         ++*at;
-    return *at < ts->n ? &ts->v[(*at)++] : NULL;
+    for (size_t i = 0; i < ts->n; i++)
+        users = users || (ts->v[i].users && ts->v[i].pid > 0);
+    if (*at == ts->n || (!ts->v[*at].users && users))
+        return NULL;
+    return &ts->v[(*at)++];
 }
 
 static int run_all(struct ctl *c, struct rebuild_tasks *ts, const char *conninfo, int jobs,

@@ -26,7 +26,7 @@ struct rebuild_task {
 };
 
 struct rebuild_tasks {
-    struct rebuild_task *v; /* first the conversations' partitions, then the users' */
+    struct rebuild_task *v; /* first the users' partitions, then the conversations' */
     size_t n;
 };
 

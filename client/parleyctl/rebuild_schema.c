@@ -5,11 +5,14 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* Only one at a time, whatever the schema: they would take the machine from each other. */
-#define LOCK "hashtextextended('parley rebuild ' || current_database(), 0)"
+#define LOCK       "hashtextextended('parley rebuild ' || current_database(), 0)"
+#define LOCK_TRIES 25
+#define LOCK_MS    200
 
 /* ---- names ---- */
 
@@ -47,9 +50,13 @@ int rebuild_schemas_open(struct rebuild_schemas *s, struct ctl *c)
     s->old_info = rpg_conninfo(place, s->old);
     if (!s->live_info || !s->shadow_info || !s->old_info)
         return CTL_FAILED;
-    if (rpg_number(s->db, 0, "SELECT pg_try_advisory_lock(" LOCK ")::int") != 1) {
-        ctl_complain("another rebuild of this database is under way");
-        return CTL_FAILED;
+    /* One that was killed is let go of by the server in a moment. */
+    for (int tries = 0; rpg_number(s->db, 0, "SELECT pg_try_advisory_lock(" LOCK ")::int") != 1; tries++) {
+        if (tries == LOCK_TRIES) {
+            ctl_complain("another rebuild of this database is under way");
+            return CTL_FAILED;
+        }
+        poll(NULL, 0, LOCK_MS);
     }
     return CTL_OK;
 }

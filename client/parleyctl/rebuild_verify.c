@@ -31,6 +31,7 @@ static struct compare_table of_users[] = {
     {.name = "accounts", .keys = {"user_id"}, .types = "b"},
     {.name = "devices", .keys = {"user_id", "device"}, .types = "b4"},
     {.name = "verifiers", .keys = {"user_id"}, .types = "b"},
+    {.name = "erasures", .keys = {"user_id"}, .types = "b"},
     {.name = "prefs", .keys = {"user_id", "conv"}, .types = "bb"},
 };
 
