@@ -10,6 +10,7 @@
 #   CRASH_POINTS=1     compiles in CRASH_AT=process:step:n and PARLEY_PLANT=defect (builds into $(B)-crash)
 #   TEST=NAME          for test, check, unit, integration: only tests whose name contains NAME
 #   SEEDS=20000        for sim: how many schedules;  SEED=N: the first seed
+#   SECONDS=60         for fuzz: of each target
 #   prefix=/usr/local  DESTDIR=  for install
 # `make help` lists the targets.
 
@@ -21,6 +22,7 @@ PROTOC_C ?= protoc-c
 PYTHON ?= python3
 SEEDS ?= 20000
 SEED ?= 1
+SECONDS ?= 60
 prefix ?= /usr/local
 bindir ?= $(prefix)/bin
 libdir ?= $(prefix)/lib
@@ -270,10 +272,11 @@ integration: ## build and run the integration tests; installs nothing
 	@+$(RUN) --no-deps --only integration
 sim: $(SIM) ## run SEEDS=n simulated schedules, from SEED=n on
 	$(if $(SIM),$(SIM) --seeds $(SEEDS) --seed $(SEED),@echo 'tests/sim is not here yet')
-fuzz: ## libFuzzer builds of tests/fuzz (needs clang), into $(B)-address-undefined-fuzz
+FUZZ_OUT := $(B)-address-undefined-fuzz
+fuzz: ## build the libFuzzer targets (needs clang) and run each for SECONDS=60; TEST=NAME: only that one
 	@command -v clang >/dev/null || { echo 'make fuzz needs clang: run `make deps-dev`'; exit 2; }
 	+$(MAKE) CC=clang FUZZ=1 SANITIZE=address,undefined fuzzers
-	@echo 'run one: $(B)-address-undefined-fuzz/tests/fuzz/fuzz_X -max_total_time=60 tests/fuzz/corpus/X'
+	tests/fuzz/run $(FUZZ_OUT)/tests/fuzz $(SECONDS) $(TEST)
 FAULTS := --bin '$(if $(CRASH_POINTS),$(O),$(O)-crash)/bin' $(if $(ONLY),--only '$(ONLY)') \
           $(if $(filter file,$(origin SEED)),,--seed $(SEED)) $(if $(filter file,$(origin SEEDS)),,--seeds $(SEEDS)) $(if $(REPORT),--report)
 faults: ## try the faults on real servers and judge what clients saw; ONLY=8,11 SEED=n SEEDS=n REPORT=1
