@@ -223,7 +223,7 @@ static void the_same_elsewhere(void **state)
     import_into(there, "group.jsonl", 1, "--yes"); /* nobody has an account there */
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         char env[160]; /* the password that tests/model/device.py has */
-        snprintf(env, sizeof env, "pass word %s", names[i]);
+        snprintf(env, sizeof env, "pass word %.79s", names[i]);
         setenv("PARLEY_PASSWORD", env, 1);
         assert_int_equal(CTL(there, &out, "user", "add", names[i], "--server", pl_edge(there, 0)), 0);
         free(out);
