@@ -130,7 +130,7 @@ CORE_LIBS := $(IM_LIB) $(BASE_LIB)
 TEST_LIBS := $(TERMINAL_LIB) $(SUPPORT_LIB) $(PROC_LIB) $(CLIENT_LIB) $(CORE_LIBS)
 
 # ---- targets ----
-.PHONY: all help docs deps deps-dev lint proto-lock format format-check tidy test check unit integration sim bench bench-history-100m demo fuzz fuzz-smoke \
+.PHONY: all help docs deps deps-dev lint proto-lock format format-check tidy test check unit integration sim bench bench-history-100m bench-rebuild-10m demo fuzz fuzz-smoke \
         coverage install clean tests programs
 all: programs tests lint ## build everything, warnings as errors, with the layer and proto checks
 programs: $(PROGRAMS) $(O)/bin/per_minute $(if $(CLIENT_SRC),$(O)/libparley.a $(O)/libparley.so) $(if $(PROTOS),$(O)/parley.desc)
@@ -306,6 +306,8 @@ bench: ## the benchmark: private servers, the pipeline, floors measured in the s
 	@+$(PYTHON_FIRST) PARLEY_BUILD='$(O)' PARLEY_MAKE='$(MAKE)' tools/bench
 bench-history-100m: ## row 11 of the benchmark with 100 million rows of history as well; needs 40 GB
 	@+$(PYTHON_FIRST) PARLEY_BUILD='$(O)' PARLEY_MAKE='$(MAKE)' tools/bench --rows 11 --history-rows 100000000
+bench-rebuild-10m: programs ## ten million messages made history again: rows/s against COPY, memory; needs 15 GB
+	@PARLEY_BUILD='$(O)' tools/bench-rebuild --messages 10000000 --rounds 1
 demo: ## install what is missing, build, start everything and let two demo users talk; Ctrl-C stops it
 	@+$(PYTHON_FIRST) PARLEY_BUILD='$(O)' PARLEY_MAKE='$(MAKE)' tools/demo
 deps: ## install the packages and Kafka jars that are missing

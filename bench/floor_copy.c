@@ -15,11 +15,10 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#define TABLE  "parley_bench_copy"
 #define HEADER 19 /* of a binary COPY */
 
 struct copy {
-    const char *postgres;
+    const char *postgres, *table;
     uint64_t rows, batch;
     struct arg_list processes;
     struct procs procs;
@@ -67,10 +66,12 @@ static void fetch(struct copy *c, PGconn *db)
         kfloor_die("copy", "no memory");
 }
 
-static void write_batch(PGconn *db, const uint8_t *p, size_t n)
+static void write_batch(const struct copy *c, PGconn *db, const uint8_t *p, size_t n)
 {
+    char sql[200];
     static const char head[HEADER] = "PGCOPY\n\377\r\n\0", trailer[2] = {-1, -1};
-    PGresult *r = PQexec(db, "COPY " TABLE " FROM STDIN (FORMAT binary)");
+    snprintf(sql, sizeof sql, "COPY %s FROM STDIN (FORMAT binary)", c->table);
+    PGresult *r = PQexec(db, sql);
     if (PQresultStatus(r) != PGRES_COPY_IN || PQputCopyData(db, head, HEADER) != 1 ||
         PQputCopyData(db, (const char *)p, (int)n) != 1 || PQputCopyData(db, trailer, 2) != 1 ||
         PQputCopyEnd(db, NULL) != 1)
@@ -91,18 +92,20 @@ static double copy_all(struct copy *c, PGconn *db)
         const uint8_t *from = p;
         for (uint64_t i = 0; i < c->batch && p < end; i++)
             p += row_size(p);
-        write_batch(db, from, (size_t)(p - from));
+        write_batch(c, db, from, (size_t)(p - from));
     }
     return (double)(now_ns() - begin) / 1e9;
 }
 
 int command_floor_copy(int argc, char **argv)
 {
-    static struct copy c = {.rows = 100000, .batch = 500};
+    static struct copy c = {.table = "parley_bench_copy", .rows = 100000, .batch = 500};
+    char sql[400];
     const struct arg args[] = {
         {"postgres", ARG_TEXT, &c.postgres, "conninfo (env: $PARLEY_POSTGRES)"},
         {"rows", ARG_NUMBER, &c.rows, "the newest of messages (100000)"},
         {"batch", ARG_NUMBER, &c.batch, "rows of one transaction (500, as persister.batch_rows)"},
+        {"table", ARG_TEXT, &c.table, "to write: one each for those that run at a time (parley_bench_copy)"},
         {"process", ARG_LIST, &c.processes, "name=pid: count its CPU time; once for each"},
     };
     int rc = args_parse("parley-bench floor copy: COPY into a table of the columns and indexes of messages.",
@@ -113,14 +116,19 @@ int command_floor_copy(int argc, char **argv)
     if (!c.postgres || !c.batch || procs_init(&c.procs, &c.processes))
         return 2;
     PGconn *db = pg_open(c.postgres);
-    pg_run(db, "SET client_min_messages = warning; DROP TABLE IF EXISTS " TABLE "; CREATE TABLE " TABLE
-               " (LIKE messages INCLUDING ALL)");
+    snprintf(sql, sizeof sql,
+             "SET client_min_messages = warning; DROP TABLE IF EXISTS %s; CREATE TABLE %s (LIKE messages "
+             "INCLUDING ALL)",
+             c.table, c.table);
+    pg_run(db, sql);
     fetch(&c, db);
     procs_begin(&c.procs);
     double s = copy_all(&c, db);
     procs_end(&c.procs);
-    bool whole = c.n && pg_number(db, "SELECT count(*) FROM " TABLE) == (int64_t)c.n;
-    pg_run(db, "DROP TABLE " TABLE);
+    snprintf(sql, sizeof sql, "SELECT count(*) FROM %s", c.table);
+    bool whole = c.n && pg_number(db, sql) == (int64_t)c.n;
+    snprintf(sql, sizeof sql, "DROP TABLE %s", c.table);
+    pg_run(db, sql);
     PQfinish(db);
     json_t *o = result_new("floor-copy", 0);
     if (!whole)
