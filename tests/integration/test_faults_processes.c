@@ -22,7 +22,7 @@ static int heal(void **state)
 {
     (void)state;
     pl_supervise(pl, false);
-    for (int k = 0; k < PL_KINDS; k++)
+    for (int k = 0; k < PL_ALWAYS; k++)
         for (int i = 0; i < pl_count(pl, (enum pl_kind)k); i++)
             if (!pl_running(pl, (enum pl_kind)k, i))
                 pl_start(pl, (enum pl_kind)k, i, NULL);
@@ -102,12 +102,12 @@ static void everything_dies_in_turn_and_is_started_again(void **state)
     (void)state;
     struct traffic *t = traffic_new(pl, &(struct traffic_conf){0});
     pl_supervise(pl, true);
-    for (int k = 0; k < PL_KINDS; k++) {
+    for (int k = 0; k < PL_ALWAYS; k++) {
         traffic_more(t, 20 + traffic_random(t, 30));
         pl_signal(pl, (enum pl_kind)k, (int)traffic_random(t, (size_t)pl_count(pl, (enum pl_kind)k)),
                   SIGKILL);
     }
-    TRAFFIC_UNTIL(t, pl, pl_deaths(pl) >= PL_KINDS);
+    TRAFFIC_UNTIL(t, pl, pl_deaths(pl) >= PL_ALWAYS);
     traffic_more(t, 100);
     assert_int_equal(traffic_refused(t), 0);
     traffic_settle(t);
@@ -117,7 +117,7 @@ static void a_rolling_restart_fails_no_send(void **state)
 {
     (void)state;
     struct traffic *t = traffic_new(pl, &(struct traffic_conf){0});
-    for (int k = 0; k < PL_KINDS; k++)
+    for (int k = 0; k < PL_ALWAYS; k++)
         for (int i = 0; i < pl_count(pl, (enum pl_kind)k); i++) {
             traffic_more(t, 20);
             int status = traffic_stop(t, (enum pl_kind)k, i, SIGTERM);

@@ -63,7 +63,7 @@ static void say(const char *what, const char *whom, int i)
 
 enum fault {
     KILL_FIRST,
-    REDIS_FORGETS = PL_KINDS,
+    REDIS_FORGETS = PL_ALWAYS,
     POSTGRES_DIES,
     BROKER_DIES,
     EDGE_SLEEPS,
@@ -71,7 +71,7 @@ enum fault {
     FAULTS
 };
 
-static const char *const names[PL_KINDS] = {"edge", "router", "fanout", "persister", "offline", "query"};
+static const char *const names[PL_ALWAYS] = {"edge", "router", "fanout", "persister", "offline", "query"};
 
 static void kill_process(enum pl_kind kind)
 {
@@ -118,7 +118,7 @@ static void put_to_sleep(enum pl_kind kind)
 
 static void happen(int fault)
 {
-    if (fault < PL_KINDS)
+    if (fault < PL_ALWAYS)
         kill_process((enum pl_kind)fault);
     else if (fault == REDIS_FORGETS) {
         say("FLUSHALL", "redis", 0);
@@ -126,7 +126,7 @@ static void happen(int fault)
     } else if (fault == EDGE_SLEEPS)
         put_to_sleep(PL_EDGE);
     else if (fault == OTHER_SLEEPS)
-        put_to_sleep((enum pl_kind)(1 + below(PL_KINDS - 1)));
+        put_to_sleep((enum pl_kind)(1 + below(PL_ALWAYS - 1)));
     else
         server_dies(fault == POSTGRES_DIES ? "postgres" : "kafka");
 }
@@ -136,7 +136,7 @@ static size_t shuffled(int *faults)
 {
     size_t n = 0;
     for (int f = 0; f < FAULTS; f++) {
-        int times = f < PL_KINDS ? 2 : f == BROKER_DIES && setting("FAULT_NO_BROKER", 0) ? 0 : 1;
+        int times = f < PL_ALWAYS ? 2 : f == BROKER_DIES && setting("FAULT_NO_BROKER", 0) ? 0 : 1;
         while (times-- > 0)
             faults[n++] = f;
     }

@@ -37,9 +37,9 @@ static void processes_wait_for_topics_and_servers(void **state)
         &(struct pl_conf){.n = {1, 1, 1, 1, 1, 1}, .no_topics = true, .no_schema = true, .no_start = true});
     pl_server(pl, "stop-one", "redis");
     pl_server(pl, "stop-one", "postgres");
-    for (int k = 0; k < PL_KINDS; k++)
+    for (int k = 0; k < PL_ALWAYS; k++)
         pl_start(pl, (enum pl_kind)k, 0, NULL);
-    for (int k = 0; k < PL_KINDS; k++)
+    for (int k = 0; k < PL_ALWAYS; k++)
         UNTIL(pl, says(pl, (enum pl_kind)k, "parleyctl topics create"));
     UNTIL(pl, says(pl, PL_ROUTER, "redis") && says(pl, PL_FANOUT, "redis") && says(pl, PL_OFFLINE, "redis"));
     UNTIL(pl, says(pl, PL_PERSISTER, "postgres"));
@@ -54,7 +54,7 @@ static void processes_wait_for_topics_and_servers(void **state)
     pl_wait_ready(pl);
     a_message(pl);
     UNTIL(pl, pl_number(pl, "SELECT count(*) FROM messages WHERE text = 'hello'") == 1);
-    for (int k = 0; k < PL_KINDS; k++)
+    for (int k = 0; k < PL_ALWAYS; k++)
         assert_int_equal(pl_stop(pl, (enum pl_kind)k, 0, SIGTERM), 0);
 }
 
@@ -63,15 +63,15 @@ static void processes_wait_for_kafka(void **state)
     (void)state;
     struct pl *pl = pl_up(&(struct pl_conf){.n = {2, 1, 1, 1, 1, 1}, .no_start = true});
     pl_server(pl, "stop-one", "kafka");
-    for (int k = PL_KINDS - 1; k >= 0; k--)
+    for (int k = PL_ALWAYS - 1; k >= 0; k--)
         for (int i = 0; i < pl_count(pl, (enum pl_kind)k); i++)
             pl_start(pl, (enum pl_kind)k, i, NULL);
-    for (int k = 0; k < PL_KINDS; k++)
+    for (int k = 0; k < PL_ALWAYS; k++)
         UNTIL(pl, says(pl, (enum pl_kind)k, "kafka"));
     pl_server(pl, "start-one", "kafka");
     pl_wait_ready(pl);
     a_message(pl);
-    for (int k = 0; k < PL_KINDS; k++)
+    for (int k = 0; k < PL_ALWAYS; k++)
         for (int i = 0; i < pl_count(pl, (enum pl_kind)k); i++)
             assert_int_equal(pl_stop(pl, (enum pl_kind)k, i, SIGTERM), 0);
 }
@@ -92,7 +92,7 @@ static void a_wrong_partition_count_is_refused(void **state)
     assert_int_equal(rc, 1);
     assert_non_null(strstr(out, "3 partitions"));
     free(out);
-    for (int k = 0; k < PL_KINDS; k++) {
+    for (int k = 0; k < PL_ALWAYS; k++) {
         pl_start(pl, (enum pl_kind)k, 0, NULL);
         int status = pl_wait_end(pl, (enum pl_kind)k, 0);
         assert_true(WIFEXITED(status));

@@ -21,7 +21,19 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum pl_kind { PL_EDGE, PL_ROUTER, PL_FANOUT, PL_PERSISTER, PL_OFFLINE, PL_QUERY, PL_WEBHOOKS, PL_AUDITOR, PL_KINDS };
+enum pl_kind {
+    PL_EDGE,
+    PL_ROUTER,
+    PL_FANOUT,
+    PL_PERSISTER,
+    PL_OFFLINE,
+    PL_QUERY,
+    PL_WEBHOOKS,
+    PL_AUDITOR,
+    PL_KINDS
+};
+#define PL_ALWAYS \
+    PL_WEBHOOKS /* those before it are in every deployment, the others where a test asks for them */
 #define PL_EACH_MAX 6
 
 struct pl;
