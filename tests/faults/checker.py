@@ -134,7 +134,7 @@ class Judge:
     def sends(self):
         """I1, I5: what was acked is in the log and, unless refused there, in the rows; what was refused is nowhere."""
         in_log = {(r["user"], r["device"], r["client_seq"]) for r in self.log if "user" in r}
-        accepted, outcome, self.invoked, shown = {}, {}, {}, {}
+        accepted, outcome, self.invoked, shown, trusted = {}, {}, {}, {}, set()
         for h in self.history:
             key = h.get("user"), h.get("device"), h.get("client_seq")
             if h["what"] == "invoke":
@@ -146,12 +146,14 @@ class Judge:
                 a, b = (old["what"], old.get("seq"), old.get("stage")), (h["what"], h.get("seq"), h.get("stage"))
                 if a != b and old.get("final", True) and h.get("final", True):
                     self.say("divergent", f"{name(key)} has two outcomes: {a} and {b}")
+            elif h["what"] == "trust":
+                trusted.add(key)  # its session ended and it was not said again: nobody is told the outcome
             elif h["what"] == "see":
                 shown.setdefault((h["sender"], h["sdev"], h["client_seq"]), h)
         for key in accepted:
             if key not in in_log and self.log:
                 self.say("lost", f"{name(key)} was accepted and is not in the log")
-            if key not in outcome:
+            if key not in outcome and key not in trusted:
                 self.say("stuck", f"{name(key)} was accepted and never got an outcome")
         for key, h in outcome.items():
             row = self.placed.get(key)

@@ -143,8 +143,7 @@ async def parallel_resends(work, edges, times):
         a.repeat(n)
     rivals = []
     for i in (1, 2):
-        b = Person(a.login, "one", edges, work.history)
-        b.token, b.fresh, b.last = a.token, False, a.last
+        b = a.twin()
         await b.log_in(i)
         b.sends[n] = b.sent[n] = a.sent[n]
         for _ in range(times // 4):

@@ -75,8 +75,7 @@ class TwoPlaces(Fault):
         await a.sign_up(0)
         await a.log_in(0)
         for i in range(1, 8):
-            b = Person(a.login, "one", w.edges, w.history)
-            b.token, b.last, b.fresh = a.token, a.last, False
+            b = a.twin()
             await b.log_in(i)
             await asyncio.wait([a.task], timeout=15)
             if not a.over:
@@ -381,15 +380,12 @@ class Disagreement(Fault):
             router.kill(signal.SIGSTOP)
             self.fire()
             for k, p in enumerate(movers):  # the first attempt stays unanswered when its router sleeps
-                old = Person(p.login, "one", w.edges, w.history)
-                old.token, old.last, old.fresh, old.patience = p.token, p.last, False, 1.0
+                old = p.twin()
                 olds.append(old)
                 await old.open(i + k)
                 old.frame(pb.LOGIN_REQ, pb.LoginReq(token=p.token, device_id="one", device_class="test"))
             await asyncio.sleep(1.0)
-            news = [Person(p.login, "one", w.edges, w.history) for p in movers]
-            for k, (p, q) in enumerate(zip(movers, news)):
-                q.token, q.last, q.fresh = p.token, p.last, False
+            news = [p.twin() for p in movers]
             waiting = [asyncio.create_task(q.log_in(i + k + 1)) for k, q in enumerate(news)]
             await asyncio.sleep(0.5)
             router.kill(signal.SIGCONT)

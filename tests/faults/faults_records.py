@@ -98,7 +98,7 @@ class Overtaken(Fault):
         ends = dump.ends(self.bed, ("im.inbound",))
         parts = [ck.TopicPartition(self.bed.prefix + "im.inbound", p, ends["im.inbound", p]) for p in range(2)]
         for f in admin(self.bed).delete_records(parts).values():
-            f.result(timeout=20)
+            f.result(timeout=60)
         self.fire()
         router = routers[0]
         said = len(router.text())
@@ -110,7 +110,7 @@ class Overtaken(Fault):
 
     def partitions(self):
         for f in admin(self.bed).create_partitions([cka.NewPartitions(self.bed.prefix + "im.conversation", 3)]).values():
-            f.result(timeout=20)
+            f.result(timeout=60)
         self.fire()
         found = []
         for kind in ("persister", "fanout"):

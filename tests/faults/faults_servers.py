@@ -9,15 +9,16 @@ from rebuilt import rebuilt
 
 
 class BrokerKilled(Fault):
-    """Then an edge dies too: what it had taken and not yet got confirmed was not acked."""
-    number, title, holds, bound_s = 8, "the broker is killed, then an edge", "I1 I2 I3 I5", 40
+    """Then two edges die too: what they had taken and not yet got confirmed was not acked."""
+    number, title, holds, bound_s = 8, "the broker is killed, then edges", "I1 I2 I3 I5", 40
 
     def begin(self):
         self.bed.servers["kafka"].kill9()
         self.fire()
         time.sleep(3)
-        self.choose("edge").kill(signal.SIGKILL)
-        self.fire()
+        for p in self.random.sample(self.bed.procs["edge"], 2):
+            p.kill(signal.SIGKILL)
+            self.fire()
 
     def heal(self):
         self.bed.servers.start_one("kafka")

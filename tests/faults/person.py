@@ -45,8 +45,15 @@ class Person(Device):
         self.invoked = {}        # client_seq -> when it was first said
         self.resolved = {}       # client_seq -> when its outcome was there
         self.noted, self.tokens, self.refusals, self.kicks = set(), set(), {}, []
+        self.accepted, self.trusting = set(), False  # trusting: what was accepted is not sent again, whatever happens
         self.rest = False        # it was told that more is in history
         self.sessions, self.heartbeat_s, self.one_at_a_time = 0, 10, asyncio.Lock()
+
+    def twin(self):
+        """The same device once more, as a process that was started twice."""
+        t = Person(self.login, self.device_id, self.edges, self.history)
+        t.user, t.number, t.token, t.last, t.fresh = self.user, self.number, self.token, self.last, False
+        return t
 
     def log(self, what, **fields):
         self.history.add(user=self.user.hex(), device=self.number, what=what, **fields)
@@ -64,6 +71,7 @@ class Person(Device):
         if kind == pb.MSG_ACK:
             m = pb.MsgAck.FromString(payload)
             if m.stage == pb.ACCEPTED:
+                self.accepted.add(m.client_seq)
                 self.log("ok", stage="accepted", client_seq=m.client_seq, msg_id=m.msg_id.hex(), conv=m.conversation.hex())
         elif kind == pb.KICKED:
             m = pb.Kicked.FromString(payload)
@@ -140,6 +148,9 @@ class Person(Device):
         async with self.one_at_a_time:
             if self.sessions > before and not self.over:
                 return  # somebody else did
+            for n in [n for n in self.sends if self.trusting and n in self.accepted]:
+                del self.sends[n]
+                self.log("trust", client_seq=n)
             await super().log_in(edge)
             self.sessions += 1
         self.tokens.add(self.token)

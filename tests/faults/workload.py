@@ -50,6 +50,7 @@ class Workload:
             login = f"w{i}-{self.tag}"
             for k in range(1 + i % 2):
                 self.people.append(Person(login, f"dev-{k}", self.edges, self.history))
+                self.people[-1].trusting = i % 2 == 0
         firsts = {d.login: d for d in reversed(self.people)}
         await asyncio.gather(*(d.sign_up(r.randrange(len(self.edges))) for d in firsts.values()))
         await asyncio.gather(*(d.log_in(i) for i, d in enumerate(self.people)))

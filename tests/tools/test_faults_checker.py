@@ -106,6 +106,17 @@ def test_an_acked_send_that_is_not_in_the_log():
     finds("lost", m, {"stuck"})
 
 
+def test_an_acked_send_that_was_not_said_again():
+    m = Made()
+    m.drop(user=B, client_seq=2, what="ok", stage="sequenced")
+    m.tell(B, what="trust", client_seq=2)
+    assert judge(m.run) == [], judge(m.run)
+    m.tell(A, what="invoke", client_seq=77, conv=DIRECT, hash="")
+    m.tell(A, what="ok", stage="accepted", client_seq=77, conv=DIRECT, msg_id="0" * 32)
+    m.tell(A, what="trust", client_seq=77)
+    finds("lost", m)
+
+
 def test_an_acked_send_without_an_outcome():
     m = Made()
     m.drop(user=B, client_seq=2, what="ok", stage="sequenced")
