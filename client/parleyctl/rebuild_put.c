@@ -1,33 +1,14 @@
-#include "client/parleyctl/rebuild_put.h"
+#include "client/parleyctl/rebuild_put_int.h"
 
-#include "client/parleyctl/rebuild_copy.h"
-#include "client/parleyctl/rebuild_pg.h"
-#include "client/parleyctl/rebuild_rows.h"
 #include "persister/rows.h"
 #include "persister/tables.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define CHUNK_ROWS  5000u
 #define CHUNK_BYTES (2u << 20)
-
-struct put {
-    PGconn *write, *read;
-    const char *store;
-    int32_t part, part_be;
-    size_t n_topics;
-    int64_t generation, serial, next[STORE_TOPICS];
-    struct held *held, *answer;
-    struct seen *seen; /* NULL: any key may be there */
-    struct copy *messages;
-    struct db_array columns[STORE_PG_COLUMNS], keys;
-    bool began;
-    uint64_t rows;
-    char error[256];
-};
 
 const int64_t *put_next(const struct put *p)
 {
@@ -46,7 +27,7 @@ const char *put_error(const struct put *p)
     return p->error;
 }
 
-static int failed(struct put *p, PGconn *c, const char *what)
+int put_failed(struct put *p, PGconn *c, const char *what)
 {
     const char *why = PQerrorMessage(c);
     if (!*p->error)
@@ -54,12 +35,12 @@ static int failed(struct put *p, PGconn *c, const char *what)
     return -EIO;
 }
 
-static int run(struct put *p, const char *sql)
+int put_do(struct put *p, const char *sql)
 {
     PGresult *r = PQexec(p->write, sql);
     ExecStatusType s = PQresultStatus(r);
     PQclear(r);
-    return s == PGRES_COMMAND_OK || s == PGRES_TUPLES_OK ? 0 : failed(p, p->write, "PostgreSQL refused");
+    return s == PGRES_COMMAND_OK || s == PGRES_TUPLES_OK ? 0 : put_failed(p, p->write, "PostgreSQL refused");
 }
 
 /* ---- statements of tables.c: $1 store, $2 partition, then arrays ---- */
@@ -88,7 +69,7 @@ static int write_arrays(struct put *p, const char *sql, struct db_array *arrays,
     PGresult *r = statement(p->write, p, sql, arrays, n);
     ExecStatusType s = PQresultStatus(r);
     PQclear(r);
-    return s == PGRES_COMMAND_OK || s == PGRES_TUPLES_OK ? 0 : failed(p, p->write, "rows were refused");
+    return s == PGRES_COMMAND_OK || s == PGRES_TUPLES_OK ? 0 : put_failed(p, p->write, "rows were refused");
 }
 
 static void start_arrays(struct put *p, const struct store_pg_table *t)
@@ -159,14 +140,14 @@ static int copy_new(struct put *p, uint8_t table, const char *sql)
     }
     if (c)
         rc = copy_end(c, rc);
-    return rc ? failed(p, p->write, "COPY") : 0;
+    return rc ? put_failed(p, p->write, "COPY") : 0;
 }
 
 /* ---- the owner of a fold ---- */
 
 static int begin(struct put *p)
 {
-    int rc = p->began ? 0 : run(p, "BEGIN");
+    int rc = p->began ? 0 : put_do(p, "BEGIN");
     p->began = true;
     return rc;
 }
@@ -184,7 +165,7 @@ int put_row(void *put, const struct store_row *r)
     if (!rc)
         rc = p->messages ? copy_message(p->messages, p->part, r->table == P_EVENT, r->row) : -EIO;
     p->rows++;
-    return rc ? failed(p, p->write, "COPY of messages") : 0;
+    return rc ? put_failed(p, p->write, "COPY of messages") : 0;
 }
 
 static const struct store_pg_table *table_of(uint8_t number)
@@ -203,7 +184,7 @@ static int ask(struct put *p, uint8_t table)
         db_array_bytes(&p->keys, r->key.p, r->key.n);
     db_array_end(&p->keys);
     PGresult *res = statement(p->read, p, table_of(table)->load, &p->keys, 1);
-    int rc = PQresultStatus(res) == PGRES_TUPLES_OK ? 0 : failed(p, p->read, "rows cannot be read");
+    int rc = PQresultStatus(res) == PGRES_TUPLES_OK ? 0 : put_failed(p, p->read, "rows cannot be read");
     for (int i = 0; !rc && i < PQntuples(res); i++)
         held_put(p->answer, table, (struct slice){PQgetvalue(res, i, 0), (size_t)PQgetlength(res, i, 0)},
                  (struct slice){PQgetvalue(res, i, 1), (size_t)PQgetlength(res, i, 1)});
@@ -243,14 +224,14 @@ static int fence(struct put *p, const int64_t *next)
         snprintf(list + strlen(list), sizeof list - strlen(list), "%s%lld", i ? "," : "", (long long)next[i]);
     snprintf(sql, sizeof sql, "SELECT parley_fence('%s', %d, %lld, %lld, true, '{%s}', '{%s}')", p->store,
              p->part, (long long)p->generation, (long long)p->serial + 1, list, list);
-    return run(p, sql);
+    return put_do(p, sql);
 }
 
 int put_commit(struct put *p, const int64_t *next)
 {
     int rc = begin(p);
     if (p->messages)
-        rc = copy_end(p->messages, rc) ? failed(p, p->write, "COPY of messages") : rc;
+        rc = copy_end(p->messages, rc) ? put_failed(p, p->write, "COPY of messages") : rc;
     p->messages = NULL;
     if (!rc)
         rc = copy_new(p, P_CELL, persister_copy_cells);
@@ -262,7 +243,7 @@ int put_commit(struct put *p, const int64_t *next)
     if (!rc)
         rc = fence(p, next);
     if (!rc)
-        rc = run(p, "COMMIT");
+        rc = put_do(p, "COMMIT");
     if (rc)
         return rc;
     for (uint8_t t = 0; t < STORE_TABLES; t++)
@@ -273,104 +254,4 @@ int put_commit(struct put *p, const int64_t *next)
     p->serial++;
     memcpy(p->next, next, p->n_topics * sizeof *next);
     return 0;
-}
-
-/* ---- open ---- */
-
-static int take_over(struct put *p)
-{
-    static const char *const zeros[] = {"", "{0}", "{0,0}", "{0,0,0}", "{0,0,0,0}"};
-    char sql[200];
-    snprintf(sql, sizeof sql,
-             "SELECT generation, serial, present, array_length(next, 1), next[1], next[2] FROM "
-             "parley_open('%s', %d, '%s')",
-             p->store, p->part, zeros[p->n_topics]);
-    PGresult *r = PQexec(p->write, sql);
-    if (PQresultStatus(r) != PGRES_TUPLES_OK || PQntuples(r) != 1 ||
-        strtoul(PQgetvalue(r, 0, 3), NULL, 10) != p->n_topics) {
-        PQclear(r);
-        return failed(p, p->write, "the mark cannot be taken");
-    }
-    p->generation = strtoll(PQgetvalue(r, 0, 0), NULL, 10);
-    p->serial = strtoll(PQgetvalue(r, 0, 1), NULL, 10);
-    for (size_t i = 0; i < p->n_topics; i++)
-        p->next[i] = strtoll(PQgetvalue(r, 0, 4 + (int)i), NULL, 10);
-    PQclear(r);
-    return 0;
-}
-
-static bool at_zero(const struct put *p)
-{
-    bool zero = true;
-    for (size_t i = 0; i < p->n_topics; i++)
-        zero = zero && p->next[i] == 0;
-    return zero;
-}
-
-/* Which cells are there, from an index-only pass of the partition. */
-static int look_around(struct put *p)
-{
-    char sql[120];
-    int rc = 0;
-    snprintf(sql, sizeof sql, "SELECT key FROM cells WHERE part = %d", p->part);
-    bool ok = PQsendQueryParams(p->read, sql, 0, NULL, NULL, NULL, NULL, 1) && PQsetSingleRowMode(p->read);
-    for (PGresult *r; ok && (r = PQgetResult(p->read)); PQclear(r)) {
-        ExecStatusType s = PQresultStatus(r);
-        if (s == PGRES_SINGLE_TUPLE)
-            seen_add(p->seen, P_CELL, (struct slice){PQgetvalue(r, 0, 0), (size_t)PQgetlength(r, 0, 0)});
-        else if (s != PGRES_TUPLES_OK)
-            rc = -EIO;
-    }
-    return ok && !rc ? 0 : failed(p, p->read, "cells cannot be listed");
-}
-
-struct put *put_open(const char *conninfo, const char *store, int32_t part, size_t n_topics, bool look,
-                     char *why, size_t why_n)
-{
-    struct put *p = calloc(1, sizeof *p);
-    if (!p)
-        return NULL;
-    p->store = store;
-    p->part = part;
-    p->part_be = (int32_t)htobe32((uint32_t)part);
-    p->n_topics = n_topics;
-    p->held = held_new();
-    p->answer = held_new();
-    p->write = PQconnectdb(conninfo);
-    p->read = PQconnectdb(conninfo);
-    int rc = PQstatus(p->write) != CONNECTION_OK  ? failed(p, p->write, "PostgreSQL is not reachable")
-             : PQstatus(p->read) != CONNECTION_OK ? failed(p, p->read, "PostgreSQL is not reachable")
-                                                  : 0;
-    /* A commit that a crash of the server takes back takes its mark back too. */
-    if (!rc)
-        rc = run(p, "SET synchronous_commit = off; SET client_min_messages = warning");
-    if (!rc)
-        rc = take_over(p);
-    bool users = n_topics > 1, zero = at_zero(p);
-    if (!rc && (zero || (look && !users))) {
-        p->seen = seen_new();
-        rc = zero ? 0 : look_around(p);
-    }
-    if (!rc)
-        return p;
-    snprintf(why, why_n, "%s", p->error);
-    put_free(p);
-    return NULL;
-}
-
-void put_free(struct put *p)
-{
-    if (!p)
-        return;
-    if (p->messages)
-        copy_free(p->messages);
-    PQfinish(p->write);
-    PQfinish(p->read);
-    for (size_t i = 0; i < STORE_PG_COLUMNS; i++)
-        db_array_release(&p->columns[i]);
-    db_array_release(&p->keys);
-    held_free(p->held);
-    held_free(p->answer);
-    seen_free(p->seen);
-    free(p);
 }

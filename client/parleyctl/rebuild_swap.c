@@ -228,7 +228,12 @@ int rebuild_swap(struct rebuild *b)
     int rc = exchange_with(b, &in, s->old);
     if (rc)
         return rc;
-    ctl_say(b->c, "swapped: %s is what was made from the log, %s is what was there", s->live, s->old);
+    if (live)
+        ctl_say(b->c, "swapped: %s is what was made from the log, %s is what was there", s->live, s->old);
+    else
+        ctl_say(b->c,
+                "%s is what was made from the log; rights of roles have to be given again (schema/roles.sql)",
+                s->live);
     told(b, "swap");
     return CTL_OK;
 }
