@@ -220,8 +220,9 @@ int rebuild_swap(struct rebuild *b)
         ctl_complain("%s was not compared with %s, or differs: --verify first, or --yes", s->shadow, s->live);
         return CTL_FAILED;
     }
-    snprintf(question, sizeof question, "Put %s in the place of %s, which becomes %s?", s->shadow, s->live,
-             s->old);
+    bool live = rebuild_schema_there(s, s->live);
+    snprintf(question, sizeof question, "Put %s in the place of %s%s%s?", s->shadow, s->live,
+             live ? ", which becomes " : "", live ? s->old : "");
     if (!ctl_sure(b->c, question))
         return CTL_FAILED;
     const struct place in = {s->shadow, s->shadow_q, s->shadow_info};
