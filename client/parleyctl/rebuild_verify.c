@@ -41,7 +41,8 @@ struct verify {
     char snapshot[64];
     struct progress bar;
     struct compare compares[2];
-    uint64_t rows_before; /* of the compare before this one */
+    uint64_t rows_before, rows_now; /* of the compare before this one, of both */
+    uint64_t rows_all;              /* about */
     bool users;
 };
 
@@ -278,7 +279,8 @@ static uint64_t tell(struct verify *v)
 static void show(void *ctx, uint64_t rows)
 {
     struct verify *v = ctx;
-    progress_show(&v->bar, v->rows_before + rows, 0);
+    v->rows_now = v->rows_before + rows;
+    progress_show(&v->bar, v->rows_now, v->rows_all);
 }
 
 static int compare_both(struct verify *v)
@@ -287,6 +289,12 @@ static int compare_both(struct verify *v)
     struct compare_table *tables[] = {of_conversations, of_users};
     const size_t n[] = {ARRAY_LEN(of_conversations), ARRAY_LEN(of_users)};
     int rc = 0;
+    int64_t about =
+        rpg_number(s->db, 0,
+                   "SELECT 2 * sum(greatest(reltuples, 0))::int8 FROM pg_class WHERE relkind = 'r' AND "
+                   "relnamespace = to_regnamespace('%s')",
+                   s->shadow_q);
+    v->rows_all = about > 0 ? (uint64_t)about : 0;
     progress_begin(&v->bar, "comparing", "rows", 0, v->b->c->quiet || v->b->conversations);
     for (size_t i = 0; i < ARRAY_LEN(v->compares) && !rc; i++) {
         v->users = i == 1;
@@ -299,6 +307,7 @@ static int compare_both(struct verify *v)
                                           .progress = show,
                                           .ctx = v};
         rc = compare_run(&v->compares[i]);
+        v->rows_before = v->rows_now;
     }
     progress_end(&v->bar, 0);
     return rc ? CTL_FAILED : CTL_OK;
