@@ -326,14 +326,16 @@ static void the_persister_waits_for_its_tables_and_refuses_newer_ones(void **sta
     int status;
     deployment_init(d);
     produce_random(d, 1, 50);
-    sql(d->pg, "SET client_min_messages = warning; DROP TABLE schema_version, parley_marks, cells, messages, "
-               "accounts, "
-               "devices, verifiers, conversations, memberships, asks, prefs, search_blocks CASCADE; "
-               "DROP FUNCTION parley_bound_prefs, parley_end_asks, parley_ask_is_open, parley_seq_at, parley_index_blocks, parley_candidates, "
-               "parley_conv_lexeme, "
-               "parley_maybe, "
-               "parley_longest, parley_loose, parley_words, parley_lexemes, parley_fold, parley_hits, "
-               "parley_search");
+    sql(d->pg,
+        "SET client_min_messages = warning; DROP TABLE schema_version, parley_marks, cells, messages, "
+        "accounts, "
+        "devices, verifiers, conversations, memberships, asks, prefs, search_blocks, erasures CASCADE; "
+        "DROP FUNCTION parley_erase, parley_redact, parley_bound_prefs, parley_end_asks, parley_ask_is_open, "
+        "parley_seq_at, parley_index_blocks, parley_candidates, "
+        "parley_conv_lexeme, "
+        "parley_maybe, "
+        "parley_longest, parley_loose, parley_words, parley_lexemes, parley_fold, parley_hits, "
+        "parley_search");
     pid_t p = deployment_start(d, "persister", NULL);
     snprintf(r.error, sizeof r.error,
              "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%%schema_version%%' AND "
