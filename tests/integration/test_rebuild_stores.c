@@ -22,7 +22,8 @@ static int setup(void **state)
                                        [PL_FANOUT] = 1,
                                        [PL_PERSISTER] = 1,
                                        [PL_OFFLINE] = 1,
-                                       [PL_QUERY] = 1}});
+                                       [PL_QUERY] = 1},
+                                 .settings = "{\"edge\": {\"login\": \"60s\", \"tries\": 10000}}"});
     return 0;
 }
 
