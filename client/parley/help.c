@@ -240,9 +240,8 @@ void help_markdown(line_fn *line, void *arg)
     static const char *const head[] = {
         "# parley: commands",
         "",
-        "The terminal client, from the shell and in the chat. This page is made by `parley --help-markdown` "
-        "from the table that",
-        "the program itself works by.",
+        "The terminal client, from the shell and in the chat. This page is made by `parley --help-markdown`",
+        "from the table that the program itself works by.",
         "",
         "```text",
     };

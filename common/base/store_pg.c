@@ -180,10 +180,13 @@ static void on_open(void *ctx, const struct db_result *r)
     if (rc == STORE_OK) {
         const PGresult *row = r->results[0];
         size_t n = o->part->n_topics;
-        mark.generation = db_get_i64(row, 0, 0);
-        mark.serial = db_get_i64(row, 0, 1);
-        mark.present = *PQgetvalue(row, 0, 2);
-        if (PQntuples(row) != 1 || !read_array(row, 3, mark.next, n) || !read_array(row, 4, mark.quiet, n)) {
+        bool whole = PQntuples(row) == 1 && PQnfields(row) == 5 && PQgetlength(row, 0, 2) == 1;
+        if (whole) {
+            mark.generation = db_get_i64(row, 0, 0);
+            mark.serial = db_get_i64(row, 0, 1);
+            mark.present = *PQgetvalue(row, 0, 2);
+        }
+        if (!whole || !read_array(row, 3, mark.next, n) || !read_array(row, 4, mark.quiet, n)) {
             log_error("the mark in PostgreSQL is for another number of topics",
                       log_str("store", o->part->name), log_int("part", o->part->part));
             rc = STORE_BAD;

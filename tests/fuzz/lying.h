@@ -11,7 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define LYING_TURNS 8
+#define LYING_TURNS 6
 
 struct lying {
     struct store_part *part;
@@ -114,19 +114,19 @@ static inline void lying_ask(struct loop *loop, struct store *s, int listener, c
     struct store_put put = {rows, 2, &mark, false};
     struct lying_server v = {.listener = listener, .fd = -1};
     lying_split(&v, data, n);
-    for (int i = 0, up = 0; i < 4 && !up; i++) {
-        int one = 0;
-        lying_turns(loop, &v, &one);
-        up = store_up(s) || v.fd >= 0;
-    }
+    for (int i = 0; i < 4 && !store_up(s); i++)
+        lying_turns(loop, &v, &(int){0});
     store_open(s, "fuzz", 0, 1, committed, lying_opened, &l);
+    lying_turns(loop, &v, &l.opened);
     lying_say(&v, 1);
     lying_turns(loop, &v, &l.opened);
     if (l.part) {
         s->ops->load(l.part, keys, 2, lying_row, lying_loaded, &l);
+        lying_turns(loop, &v, &l.loaded);
         lying_say(&v, 2);
         lying_turns(loop, &v, &l.loaded);
         s->ops->put(l.part, &put, lying_put, &l);
+        lying_turns(loop, &v, &l.put);
         lying_say(&v, 3);
         lying_turns(loop, &v, &l.put);
         s->ops->close(l.part);
