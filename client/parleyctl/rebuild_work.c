@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 
 #define BATCH       4096
+#define BATCH_BYTES (2u << 20)
 #define COMMIT_MS   5000
 #define HELD_MAX    (24u << 20)
 #define CACHE_BYTES (24 << 20)
@@ -61,7 +62,7 @@ static const char *const reader_defaults[] = {"enable.auto.commit",
                                               "queued.max.messages.kbytes",
                                               "49152",
                                               "queued.min.messages",
-                                              "10000000",
+                                              "150000",
                                               "fetch.message.max.bytes",
                                               "4194304",
                                               "fetch.wait.max.ms",
@@ -129,12 +130,12 @@ static struct record record_of(const struct work *w, const rd_kafka_message_t *m
                            .value = {m->payload, m->len}};
 }
 
-/* The records among n messages that are below the end. */
-static int64_t sort_out(struct work *w, ssize_t n)
+/* The records among messages *at … n that are below the end, as many as a batch may hold; *at: behind them. */
+static int64_t sort_out(struct work *w, ssize_t *at, ssize_t n)
 {
-    size_t taken = 0;
-    for (ssize_t i = 0; i < n; i++) {
-        const rd_kafka_message_t *m = w->messages[i];
+    size_t taken = 0, bytes = 0;
+    for (; *at < n && bytes < BATCH_BYTES; ++*at) {
+        const rd_kafka_message_t *m = w->messages[*at];
         size_t input = input_of(w, m);
         if (m->err) {
             if (event(w, m))
@@ -142,6 +143,7 @@ static int64_t sort_out(struct work *w, ssize_t n)
         } else if (m->offset < w->t->to[input]) {
             w->records[taken++] = record_of(w, m, input);
             w->next[input] = m->offset + 1;
+            bytes += m->len;
         } else {
             w->next[input] = w->t->to[input];
         }
@@ -196,10 +198,16 @@ static int turn(struct work *w, int64_t *heard_ms)
         *heard_ms = clock_mono_ms();
     else if (clock_mono_ms() - *heard_ms > SILENCE_MS)
         return failed(w, "Kafka says nothing any more", "");
-    int64_t taken = sort_out(w, n > 0 ? n : 0);
-    int rc = taken < 0 ? -EIO : fold_them(w, (size_t)taken);
-    for (ssize_t i = 0; i < n; i++)
-        rd_kafka_message_destroy(w->messages[i]);
+    ssize_t at = 0, freed = 0;
+    int rc = n > 0 ? 0 : fold_them(w, 0);
+    while (!rc && at < n) {
+        int64_t taken = sort_out(w, &at, n);
+        rc = taken < 0 ? -EIO : fold_them(w, (size_t)taken);
+        for (; freed < at; freed++)
+            rd_kafka_message_destroy(w->messages[freed]);
+    }
+    for (; freed < n; freed++)
+        rd_kafka_message_destroy(w->messages[freed]);
     return rc;
 }
 
