@@ -119,7 +119,13 @@ static void take(struct db *d, PGresult *r)
     switch (PQresultStatus(r)) {
     case PGRES_PIPELINE_SYNC:
         PQclear(r);
-        answer(pop(d));
+        pop(d);
+        if (c->failed || c->got == c->n) {
+            answer(c);
+        } else { /* whoever asked counts on one result each */
+            answer_down(c, "fewer answers than statements");
+            broken(d, "fewer answers than statements");
+        }
         return;
     case PGRES_COMMAND_OK:
     case PGRES_TUPLES_OK:

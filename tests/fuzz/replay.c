@@ -1,6 +1,7 @@
 /* A main for fuzz targets where libFuzzer is not: runs the target on the files of its corpus and on mutants of them.
  *
- *   fuzz_X              tests/fuzz/corpus/X/, then RUNS mutants (default 20,000) from SEED (default 1)
+ *   fuzz_X              tests/fuzz/corpus/X/, then RUNS mutants (default 20,000) from SEED (default 1), for
+ *                       SECONDS (default 10) at most
  *   fuzz_X FILE…        only these files: replays a crash
  */
 #include <dirent.h>
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define INPUT_CAP 65536
 #define MAX_FILES 1024
@@ -128,8 +130,9 @@ int main(int argc, char **argv)
     size_t files = read_corpus(argv[0], in);
     for (size_t i = 0; i < files; i++)
         run(in[i].p, in[i].n);
-    uint64_t runs = setting("RUNS", 20000), seed = setting("SEED", 1);
-    for (uint64_t k = 0; k < runs; k++) {
+    uint64_t runs = setting("RUNS", 20000), seed = setting("SEED", 1), k;
+    time_t end = time(NULL) + (time_t)setting("SECONDS", 10);
+    for (k = 0; k < runs && time(NULL) < end; k++) {
         rng = (seed + k) * UINT64_C(0x9e3779b97f4a7c15) | 1;
         size_t n = 0;
         if (files) {
@@ -140,7 +143,7 @@ int main(int argc, char **argv)
         n = mutate(buf, n);
         run(buf, n);
     }
-    printf("%zu files, %llu mutants from seed %llu\n", files, (unsigned long long)runs,
+    printf("%zu files, %llu mutants from seed %llu\n", files, (unsigned long long)k,
            (unsigned long long)seed);
     for (size_t i = 0; i < files; i++)
         free(in[i].p);
