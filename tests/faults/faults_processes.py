@@ -149,7 +149,10 @@ class FanoutForgets(Fault):
         until(lambda: other.deaths > died or time.monotonic() - other.started > 12, 14, "the crash point")
         self.fire(other.deaths - died)
         sleeper.kill(signal.SIGCONT)
-        self.work.more(10, 8)
+        self.work.more(40, 8)
+        for p in self.bed.procs["fanout"]:  # whatever the sleeper wrote, somebody reads it now
+            self.fire(p.kill(signal.SIGKILL))
+        self.work.more(20, 8)
 
 
 class RouterAway(Fault):

@@ -97,7 +97,8 @@ class Overtaken(Fault):
                 dump.produce(self.bed, "im.inbound", rec.Inbound(version=1).SerializeToString(), bytes([i] * 16), part)
         ends = dump.ends(self.bed, ("im.inbound",))
         parts = [ck.TopicPartition(self.bed.prefix + "im.inbound", p, ends["im.inbound", p]) for p in range(2)]
-        for f in admin(self.bed).delete_records(parts).values():
+        a = admin(self.bed)
+        for f in a.delete_records(parts).values():
             f.result(timeout=60)
         self.fire()
         router = routers[0]
@@ -109,7 +110,8 @@ class Overtaken(Fault):
         return found
 
     def partitions(self):
-        for f in admin(self.bed).create_partitions([cka.NewPartitions(self.bed.prefix + "im.conversation", 3)]).values():
+        a = admin(self.bed)
+        for f in a.create_partitions([cka.NewPartitions(self.bed.prefix + "im.conversation", 3)]).values():
             f.result(timeout=60)
         self.fire()
         found = []
