@@ -144,8 +144,9 @@ class Proc:
             env[section + "_NAME"] = self.name
         if self.inside:
             env.update(self.bed.reached_at(self.bed.net.host))
-        if self.bed.plant:
-            env["PARLEY_PLANT"] = self.bed.plant
+        defect, _, kinds = (self.bed.plant or "").partition("@")  # "commit-early@fanout": only there
+        if defect and (not kinds or self.kind in kinds.split("+")):
+            env["PARLEY_PLANT"] = defect
         env.update(self.env)
         return env
 
