@@ -1,6 +1,9 @@
 /* tail.c: what goes through a topic, as it comes. */
+#include "client/parleyctl/bodies.h"
 #include "client/parleyctl/ctl.h"
 #include "client/parleyctl/decode.h"
+
+#include "common/base/hex.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -14,7 +17,7 @@
 static struct {
     const char *from;
     int64_t count; /* 0: no end */
-    bool until_end;
+    bool until_end, open;
 } asked;
 
 static volatile sig_atomic_t interrupted;
@@ -80,6 +83,40 @@ static rd_kafka_t *consumer(struct ctl *c, const struct topic *t, int64_t from)
     return rk;
 }
 
+static struct bodies bodies; /* with --open */
+
+static json_t *hex_of(struct slice b)
+{
+    char *text = malloc(2 * b.n + 1);
+    json_t *j = text ? json_string(hex_encode(text, b.p, b.n)) : NULL;
+    free(text);
+    return j;
+}
+
+/* A body that is sealed as it was said, where its key is there. */
+static void open_body(json_t *value, const rd_kafka_message_t *m)
+{
+    struct convrec r;
+    struct convrec_body body;
+    json_t *j = json_object_get(value, "body");
+    if (!j || !json_object_get(j, "sealed") || convrec_decode((struct slice){m->payload, m->len}, 0, &r))
+        return;
+    uint8_t *room = malloc(r.body.sealed.n + 1);
+    enum bodykeys_rc rc = room ? bodykeys_open(bodies.keys, &r, room, &body) : BODY_LATER;
+    if (rc == BODY_OK || rc == BODY_ERASED) {
+        json_object_del(j, "sealed");
+        if (rc == BODY_ERASED)
+            json_object_set_new(j, "erased", json_true());
+        if (rc == BODY_OK && body.text.n)
+            json_object_set_new(j, "text", json_stringn(body.text.p, body.text.n));
+        if (rc == BODY_OK && body.content_type.n)
+            json_object_set_new(j, "content_type", json_stringn(body.content_type.p, body.content_type.n));
+        if (rc == BODY_OK && body.data.n)
+            json_object_set_new(j, "data", hex_of(body.data));
+    }
+    free(room);
+}
+
 static void show(const struct ctl *c, uint16_t topic, const rd_kafka_message_t *m)
 {
     char when[40], what[200];
@@ -92,6 +129,8 @@ static void show(const struct ctl *c, uint16_t topic, const rd_kafka_message_t *
     const char *name = rd_kafka_topic_name(m->rkt);
     json_t *key = decode_key(topic, (struct slice){m->key, m->key_len});
     json_t *value = decode_value(topic, (struct slice){m->payload, m->len});
+    if (bodies.keys && topic == T_CONVERSATION)
+        open_body(value, m);
     if (c->json) {
         ctl_put(json_pack("{ss si sI ss so so}", "topic", name, "partition", (int)m->partition, "offset",
                           (json_int_t)m->offset, "time", when, "key", key, "value", value));
@@ -140,6 +179,8 @@ static int run(struct ctl *c, int argc, char **argv)
         ctl_complain("%s does not exist; run: parleyctl topics create", t->name);
         return CTL_FAILED;
     }
+    if (asked.open && bodies_load(&bodies, c))
+        return CTL_FAILED;
     rd_kafka_t *rk = consumer(c, t, from);
     if (!rk)
         return CTL_FAILED;
@@ -154,6 +195,7 @@ static int run(struct ctl *c, int argc, char **argv)
     }
     rd_kafka_consumer_close(rk);
     rd_kafka_destroy(rk);
+    bodies_release(&bodies);
     return rc;
 }
 
@@ -166,6 +208,9 @@ static int take(int option, const char *arg)
     case CTL_OWN + 1:
         asked.until_end = true;
         return 0;
+    case CTL_OWN + 3:
+        asked.open = true;
+        return 0;
     default:
         return ctl_number(arg, "--count", 1, &asked.count);
     }
@@ -174,6 +219,7 @@ static int take(int option, const char *arg)
 static const struct option options[] = {{"from", required_argument, NULL, CTL_OWN},
                                         {"until-end", no_argument, NULL, CTL_OWN + 1},
                                         {"count", required_argument, NULL, CTL_OWN + 2},
+                                        {"open", no_argument, NULL, CTL_OWN + 3},
                                         {0}};
 
 const struct ctl_command ctl_tail = {
@@ -187,7 +233,9 @@ const struct ctl_command ctl_tail = {
             "Options\n"
             "  --from WHERE   beginning, end (default) or an offset\n"
             "  --count N      end after N records\n"
-            "  --until-end    end when all is shown\n",
+            "  --until-end    end when all is shown\n"
+            "  --open         conversation: bodies as they were said; needs the master key,\n"
+            "                 and knows the keys that there are when it begins\n",
     .options = options,
     .take = take,
     .run = run,

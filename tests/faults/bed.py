@@ -269,7 +269,7 @@ class Bed:
     def port(self):
         import random
         while True:
-            port = random.randrange(20000, 32000)
+            port = random.randrange(24000, 32000)
             if port not in self.taken and port_free(port):
                 self.taken.add(port)
                 return port

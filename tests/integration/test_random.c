@@ -35,7 +35,7 @@ static void what_is_seen_is_what_the_log_says(void **state)
     struct pl *pl = pl_up(&(struct pl_conf){.settings = settings});
     const char *python = script_python();
     snprintf(tail, sizeof tail,
-             "%s/parleyctl --config %s -q tail conversation --from beginning --until-end --json", pl_bins(pl),
+             "%s/parleyctl --config %s -q tail conversation --from beginning --until-end --open --json", pl_bins(pl),
              pl_config(pl));
     snprintf(edges, sizeof edges, "%s", pl_edges(pl, 0));
     snprintf(length, sizeof length, "%ld", seconds);

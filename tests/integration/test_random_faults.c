@@ -181,7 +181,7 @@ static pid_t start(long seed, long seconds, const char *healed)
     char tail[9000], number[24], length[24], edges[1024];
     const char *python = script_python();
     snprintf(tail, sizeof tail,
-             "%s/parleyctl --config %s -q tail conversation --from beginning --until-end --json", pl_bins(pl),
+             "%s/parleyctl --config %s -q tail conversation --from beginning --until-end --open --json", pl_bins(pl),
              pl_config(pl));
     snprintf(edges, sizeof edges, "%s", pl_edges(pl, 0));
     snprintf(number, sizeof number, "%ld", seed);

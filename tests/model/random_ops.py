@@ -6,7 +6,7 @@ can be seen is compared with what a plain model (model.py) makes of the log.
                   [--healed FILE] [--patience S]
 
 With --healed it goes on until FILE is there, and a moment longer; with --patience a connection that is silent is given up.
-COMMAND prints the records of im.conversation as JSON lines (parleyctl tail conversation --from beginning --until-end
+COMMAND prints the records of im.conversation as JSON lines (parleyctl tail conversation --from beginning --until-end --open
 --json). Prints one line per run; exit status 0: no difference; 1: differences, each said; 2: wrong usage.
 """
 import argparse

@@ -67,12 +67,13 @@ static void make_folder(struct pl *pl)
     snprintf(pl->config, sizeof pl->config, "%s/parley.json", pl->folder);
 }
 
-/* A port that is free and that the kernel gives to nobody: a process that was killed must find it again. */
+/* A port that is free and that neither the kernel nor tools/servers gives to anybody: a process that was killed must find
+ * it again, and a server that is down its own. */
 static int free_port(void)
 {
     static int last;
     for (int tries = 0; tries < 2000; tries++) {
-        int port = last ? last + 1 : 20000 + (int)(rand_u64() % 11000);
+        int port = last ? last + 1 : 24000 + (int)(rand_u64() % 7000);
         char address[32];
         last = port >= 31999 ? 0 : port;
         snprintf(address, sizeof address, "127.0.0.1:%d", port);

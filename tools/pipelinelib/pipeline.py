@@ -13,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 
-from serverlib.state import Failure, PORTS, port_free
+from serverlib.state import Failure, PROCESS_PORTS, port_free
 
 ORDER = ("edge", "router", "fanout", "persister", "offline", "query", "auditor")
 STOP_AFTER_S = 20
@@ -89,11 +89,11 @@ class Pipeline:
         self._thread = None
 
     def pick_port(self):
-        for port in PORTS:
+        for port in PROCESS_PORTS:
             if port not in self._taken and port_free(port):
                 self._taken.add(port)
                 return port
-        raise Failure(f"no free port between {PORTS.start} and {PORTS.stop - 1}")
+        raise Failure(f"no free port between {PROCESS_PORTS.start} and {PROCESS_PORTS.stop - 1}")
 
     def ctl(self, *args, **kw):
         """Runs parleyctl; a failure is told with what it said."""

@@ -13,7 +13,8 @@ import time
 NEED_FREE_MIB = int(os.environ.get("PARLEY_NEED_FREE_MIB", "1024"))
 # Below the range that the kernel hands to outgoing connections: a port of ours must still be free when its server is
 # started again while clients reconnect.
-PORTS = range(20000, 32000)
+PORTS = range(20000, 24000)
+PROCESS_PORTS = range(24000, 32000)  # of what is not a server: a server that is down finds its port again
 
 
 class Failure(Exception):
