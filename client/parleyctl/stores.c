@@ -210,10 +210,15 @@ static bool taken_up(struct stores_work *w, const struct store_mark *swapped)
     }
 }
 
-static int swap_part(struct stores_work *w, const int64_t *next)
+/* Where a partition's shadow stands, and what its group had committed then. */
+struct stood {
+    int64_t next[STORE_TOPICS], committed[STORE_TOPICS];
+};
+
+static int swap_part(struct stores_work *w, const struct stood *at)
 {
     struct store_mark now;
-    int rc = rstore_swap(&w->redis, next, w->committed, !w->verify, &now);
+    int rc = rstore_swap(&w->redis, at->next, at->committed, !w->verify, &now);
     if (rc == -EAGAIN)
         ctl_complain("%s, partition %" PRId32
                      ": the live rows lost something meanwhile and are being recovered: "
@@ -231,7 +236,7 @@ static int swap_part(struct stores_work *w, const int64_t *next)
     return 0;
 }
 
-static int swap_all(struct stores_work *w, int32_t parts, int64_t (*next)[STORE_TOPICS], bool equal)
+static int swap_all(struct stores_work *w, int32_t parts, const struct stood *stood, bool equal)
 {
     char question[256];
     snprintf(question, sizeof question, "%s Replace %s by what the log gives?",
@@ -246,12 +251,12 @@ static int swap_all(struct stores_work *w, int32_t parts, int64_t (*next)[STORE_
     int rc = 0;
     for (w->part = 0; w->part < parts && !rc && !w->c->dry_run; w->part++) {
         rstore_choose(&w->redis, topics_group(w->c->deploy.topics, w->kind->group), w->part);
-        rc = swap_part(w, next[w->part]);
+        rc = swap_part(w, &stood[w->part]);
     }
     return rc;
 }
 
-static int rebuild_all(struct stores_work *w, int32_t parts, int64_t (*next)[STORE_TOPICS])
+static int rebuild_all(struct stores_work *w, int32_t parts, struct stood *stood)
 {
     struct stores_result res;
     bool equal = true;
@@ -259,10 +264,11 @@ static int rebuild_all(struct stores_work *w, int32_t parts, int64_t (*next)[STO
     for (w->part = 0; w->part < parts && !rc; w->part++) {
         rc = rebuild_part(w, &res);
         equal &= res.equal;
-        memcpy(next[w->part], w->next, sizeof w->next);
+        memcpy(stood[w->part].next, w->next, sizeof w->next);
+        memcpy(stood[w->part].committed, w->committed, sizeof w->committed);
     }
     if (!rc && w->swap)
-        rc = swap_all(w, parts, next, equal);
+        rc = swap_all(w, parts, stood, equal);
     for (w->part = 0; w->part < parts; w->part++) {
         rstore_choose(&w->redis, topics_group(w->c->deploy.topics, w->kind->group), w->part);
         rstore_drop(&w->redis, RSTORE_SHADOW);
@@ -277,7 +283,7 @@ static int rebuild_all(struct stores_work *w, int32_t parts, int64_t (*next)[STO
 int stores_run(struct ctl *c, const struct stores_kind *kind, int argc)
 {
     struct stores_work w = {.c = c, .kind = kind, .verify = asked.verify, .swap = asked.swap};
-    int64_t(*next)[STORE_TOPICS] = NULL;
+    struct stood *stood = NULL;
     if (argc != 1) {
         fprintf(stderr, "usage: parleyctl rebuild %s [--verify] [--swap]\n", kind->word);
         return CTL_USAGE;
@@ -289,15 +295,15 @@ int stores_run(struct ctl *c, const struct stores_kind *kind, int argc)
         return rc;
     w.scan = scan_new(c);
     int32_t parts = topics_get(c->deploy.topics, kind->inputs[0])->parts;
-    next = calloc((size_t)parts, sizeof *next);
-    if (!next)
+    stood = calloc((size_t)parts, sizeof *stood);
+    if (!stood)
         abort();
     rc = !w.scan ? CTL_FAILED : kind->begin ? kind->begin(&w) : 0;
     if (!rc)
-        rc = rebuild_all(&w, parts, next);
+        rc = rebuild_all(&w, parts, stood);
     if (kind->end)
         kind->end(&w);
-    free(next);
+    free(stood);
     scan_free(w.scan);
     rstore_close(&w.redis);
     return rc;
