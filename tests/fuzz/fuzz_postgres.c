@@ -39,10 +39,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             abort();
     }
     struct db *db = db_new(loop, &(struct db_conf){.conninfo = conninfo});
+    struct lying l = {0};
     struct store *s = db ? store_pg_new(loop, db, &table, 1) : NULL;
     if (!s)
         abort();
-    lying_ask(loop, s, listener, data, size);
+    lying_ask(&l, loop, s, listener, data, size);
     db_free(db);
     store_free(s);
     return 0;

@@ -22,10 +22,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             abort();
     }
     struct kv *kv = kv_new(loop, &(struct kv_conf){.url = url});
+    struct lying l = {0};
     struct store *s = kv ? store_redis_new(loop, kv, "fuzz") : NULL;
     if (!s)
         abort();
-    lying_ask(loop, s, listener, data, size);
+    lying_ask(&l, loop, s, listener, data, size);
     kv_free(kv);
     store_free(s);
     return 0;

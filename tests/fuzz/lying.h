@@ -103,35 +103,36 @@ static inline void lying_turns(struct loop *loop, struct lying_server *v, const 
     }
 }
 
-static inline void lying_ask(struct loop *loop, struct store *s, int listener, const uint8_t *data, size_t n)
+/* *l is zeroed, and lives until the store is gone: what is open then is answered once more. */
+static inline void lying_ask(struct lying *l, struct loop *loop, struct store *s, int listener,
+                             const uint8_t *data, size_t n)
 {
     static const struct store_key keys[] = {{0, {"first", 5}}, {0, {"second", 6}}};
     static const struct store_row rows[] = {{0, false, {"first", 5}, {"x", 1}},
                                             {0, false, {"second", 6}, {NULL, 0}}};
     const int64_t committed[STORE_TOPICS] = {0};
-    struct lying l = {0};
     struct store_mark mark = {.generation = 7, .serial = 1, .present = true};
     struct store_put put = {rows, 2, &mark, false};
     struct lying_server v = {.listener = listener, .fd = -1};
     lying_split(&v, data, n);
     for (int i = 0; i < 4 && !store_up(s); i++)
         lying_turns(loop, &v, &(int){0});
-    store_open(s, "fuzz", 0, 1, committed, lying_opened, &l);
-    lying_turns(loop, &v, &l.opened);
+    store_open(s, "fuzz", 0, 1, committed, lying_opened, l);
+    lying_turns(loop, &v, &l->opened);
     lying_say(&v, 1);
-    lying_turns(loop, &v, &l.opened);
-    if (l.part) {
-        s->ops->load(l.part, keys, 2, lying_row, lying_loaded, &l);
-        lying_turns(loop, &v, &l.loaded);
+    lying_turns(loop, &v, &l->opened);
+    if (l->part) {
+        s->ops->load(l->part, keys, 2, lying_row, lying_loaded, l);
+        lying_turns(loop, &v, &l->loaded);
         lying_say(&v, 2);
-        lying_turns(loop, &v, &l.loaded);
-        s->ops->put(l.part, &put, lying_put, &l);
-        lying_turns(loop, &v, &l.put);
+        lying_turns(loop, &v, &l->loaded);
+        s->ops->put(l->part, &put, lying_put, l);
+        lying_turns(loop, &v, &l->put);
         lying_say(&v, 3);
-        lying_turns(loop, &v, &l.put);
-        s->ops->close(l.part);
+        lying_turns(loop, &v, &l->put);
+        s->ops->close(l->part);
     }
-    if (l.opened > 1 || l.loaded > 1 || l.put > 1 || l.rows > 2)
+    if (l->opened > 1 || l->loaded > 1 || l->put > 1 || l->rows > 2)
         abort();
     if (v.fd >= 0)
         close(v.fd);
