@@ -75,6 +75,7 @@ int import_open(struct import_file *f, const char *path)
     json_t *j = next_line(f, &bad);
     int rc = j && !bad ? check_head(f, j) : complain(f, "this is no export");
     json_decref(j);
+    j = NULL;
     while (!rc && (j = next_line(f, &bad)) && !bad && !ended) {
         ended = json_is_true(json_object_get(j, "end"));
         if (ended) {

@@ -221,10 +221,12 @@ static int complete(struct trace *t)
     int rc = 0;
     for (size_t i = 0; !rc && i < t->n_records; i++)
         rc = read_one(t, T_INBOUND, t->records[i].source_part, t->records[i].source_offset);
+    if (rc || (!t->n_frames && !t->n_records))
+        return rc;
     int64_t begin = trace_begin(t) - SLACK_MS;
     int64_t end =
         t->window_ms ? begin + (t->window_ms < FIRST_FRAMES ? t->window_ms : FIRST_FRAMES) : INT64_MAX;
-    return rc || (!t->n_frames && !t->n_records) ? rc : hunt_between(t, true, t->has_conv, begin, end);
+    return hunt_between(t, true, t->has_conv, begin, end);
 }
 
 static int by_offset(const void *a, const void *b)
