@@ -247,6 +247,7 @@ async def dissolving(w):
     same((await bob.info(choir, n)).dissolved, True)
     same((await bob.message(choir, kept)).event.text, "remember me", "history stays")
     closed = await ann.group("closed", bob, flags=pb.GROUP_APPROVAL)
+    await ann.caught_up(closed, 1)
     await eve.noted(pb.CONV_GROUP_JOIN, conversation=closed)
     await until_asked(ann, closed, {eve.login: ""})
     n = await ann.numbered(pb.CONV_GROUP_DISSOLVE, conversation=closed)
