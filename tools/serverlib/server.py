@@ -173,7 +173,14 @@ class Server:
         pid = self.pid()
         self.signal(signal.SIGKILL, everything=True)
         self.gone(pid, 10)
+        self.ports_free(10)
         self.forget()
+
+    def ports_free(self, limit):
+        """A process that is a zombie may have threads that still end, and with them its sockets."""
+        end = time.monotonic() + limit
+        while time.monotonic() < end and not all(port_free(p) for p in map(self.state.port, self.ports) if p):
+            time.sleep(0.02)
 
     def gone(self, pid, limit):
         end = time.monotonic() + limit
