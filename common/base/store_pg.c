@@ -67,7 +67,6 @@ static void part_release(struct store_part *p)
 static void op_end(struct op *o, enum store_rc rc, const struct store_mark *mark)
 {
     struct store_part *p = o->part;
-    p->ops--;
     if (!p->closed) {
         if (o->opened) {
             if (rc != STORE_OK)
@@ -77,6 +76,7 @@ static void op_end(struct op *o, enum store_rc rc, const struct store_mark *mark
             o->done(o->ctx, rc);
         }
     }
+    p->ops--; /* only now: who is answered may close the part */
     part_release(p);
     free(o);
 }

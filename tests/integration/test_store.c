@@ -337,6 +337,34 @@ static void check_reset(struct store *s)
     s->ops->close(a.p);
 }
 
+struct closing {
+    struct store *store;
+    struct store_part *part;
+    int calls;
+};
+
+static void close_when_done(void *ctx, enum store_rc rc)
+{
+    struct closing *c = ctx;
+    assert_int_equal(rc, STORE_OK);
+    c->calls++;
+    c->store->ops->close(c->part); /* as a partition that only waited for this */
+}
+
+static void nothing_with(void *ctx, const struct store_key *key, struct slice row)
+{
+    (void)ctx, (void)key, (void)row;
+}
+
+static void check_closed_by_an_answer(struct store *s)
+{
+    struct opened a = open_part(s, 8);
+    struct closing c = {s, a.p, 0};
+    struct store_key key = {1, S("k")};
+    s->ops->load(a.p, &key, 1, nothing_with, close_when_done, &c);
+    WAIT_UNTIL(c.calls);
+}
+
 static void check_large(struct store *s)
 {
     enum { N = 9000 };
@@ -370,6 +398,7 @@ static void redis_rows_and_mark(void **state)
     check_rows_and_mark(s);
     check_fence(s);
     check_reset(s);
+    check_closed_by_an_answer(s);
     check_large(s);
     store_free(s);
 }
@@ -562,6 +591,7 @@ static void postgres_rows_and_mark(void **state)
     check_rows_and_mark(s);
     check_fence(s);
     check_reset(s);
+    check_closed_by_an_answer(s);
     check_large(s);
     store_free(s);
 }
