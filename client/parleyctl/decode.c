@@ -1,6 +1,6 @@
 #include "client/parleyctl/decode.h"
+#include "client/parleyctl/pbjson.h"
 
-#include "common/base/hex.h"
 #include "common/base/utf8.h"
 #include "common/im/frame.h"
 #include "proto/record.pb-c.h"
@@ -41,20 +41,18 @@ static const ProtobufCMessageDescriptor *type_of(uint16_t topic)
 
 static json_t *hex(const void *p, size_t n)
 {
-    char *text = malloc(2 * n + 1);
-    json_t *j = text ? json_string(hex_encode(text, p, n)) : NULL;
-    free(text);
+    json_t *j = pbjson_hex(p, n);
     return j ? j : json_null();
 }
 
-static json_t *message(const ProtobufCMessage *m);
+static json_t *message_json(const ProtobufCMessage *m);
 
 static json_t *unpacked(const ProtobufCMessageDescriptor *d, const void *p, size_t n)
 {
     ProtobufCMessage *m = d ? protobuf_c_message_unpack(d, NULL, n, p) : NULL;
     if (!m)
         return NULL;
-    json_t *j = message(m);
+    json_t *j = message_json(m);
     protobuf_c_message_free_unpacked(m, NULL);
     return j;
 }
@@ -83,7 +81,7 @@ static json_t *bytes_field(const ProtobufCMessage *m, const char *name, const Pr
     return j ? j : hex(b->data, b->len);
 }
 
-static json_t *one(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f, const void *at)
+static json_t *field_value(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f, const void *at)
 {
     const ProtobufCEnumValue *e;
     switch (f->type) {
@@ -115,49 +113,13 @@ static json_t *one(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f,
     case PROTOBUF_C_TYPE_BYTES:
         return bytes_field(m, f->name, at);
     case PROTOBUF_C_TYPE_MESSAGE:
-        return message(*(const ProtobufCMessage *const *)at);
+        return message_json(*(const ProtobufCMessage *const *)at);
     default:
         return json_null();
     }
 }
 
-static size_t size_of(ProtobufCType t)
-{
-    switch (t) {
-    case PROTOBUF_C_TYPE_STRING:
-    case PROTOBUF_C_TYPE_MESSAGE:
-        return sizeof(void *);
-    case PROTOBUF_C_TYPE_BYTES:
-        return sizeof(ProtobufCBinaryData);
-    case PROTOBUF_C_TYPE_BOOL:
-        return sizeof(protobuf_c_boolean);
-    case PROTOBUF_C_TYPE_INT64:
-    case PROTOBUF_C_TYPE_SINT64:
-    case PROTOBUF_C_TYPE_SFIXED64:
-    case PROTOBUF_C_TYPE_UINT64:
-    case PROTOBUF_C_TYPE_FIXED64:
-        return 8;
-    default:
-        return 4;
-    }
-}
-
-static bool is_default(const ProtobufCFieldDescriptor *f, const void *at)
-{
-    static const uint8_t zero[8];
-    switch (f->type) {
-    case PROTOBUF_C_TYPE_STRING:
-        return !*(const char *const *)at || !**(const char *const *)at;
-    case PROTOBUF_C_TYPE_MESSAGE:
-        return !*(const void *const *)at;
-    case PROTOBUF_C_TYPE_BYTES:
-        return !((const ProtobufCBinaryData *)at)->len;
-    default:
-        return !memcmp(at, zero, size_of(f->type));
-    }
-}
-
-static json_t *message(const ProtobufCMessage *m)
+static json_t *message_json(const ProtobufCMessage *m)
 {
     json_t *j = json_object();
     for (unsigned i = 0; j && i < m->descriptor->n_fields; i++) {
@@ -168,7 +130,7 @@ static json_t *message(const ProtobufCMessage *m)
             json_t *list = n ? json_array() : NULL;
             const uint8_t *v = *(const uint8_t *const *)(const void *)at;
             for (size_t k = 0; list && k < n; k++)
-                json_array_append_new(list, one(m, f, v + k * size_of(f->type)));
+                json_array_append_new(list, field_value(m, f, v + k * pbjson_size(f->type)));
             if (list)
                 json_object_set_new(j, f->name, list);
             continue;
@@ -178,8 +140,8 @@ static json_t *message(const ProtobufCMessage *m)
             if (chosen != f->id)
                 continue;
         }
-        if (!is_default(f, at))
-            json_object_set_new(j, f->name, one(m, f, at));
+        if (!pbjson_is_default(f, at))
+            json_object_set_new(j, f->name, field_value(m, f, at));
     }
     return j;
 }

@@ -14,7 +14,7 @@
 #define UNKNOWN "unknown fields"
 
 /* ---- from ---- */
-static json_t *hex(const void *p, size_t n)
+json_t *pbjson_hex(const void *p, size_t n)
 {
     char *text = malloc(2 * n + 1);
     json_t *j = text ? json_string(hex_encode(text, p, n)) : NULL;
@@ -60,7 +60,7 @@ static json_t *one(const ProtobufCFieldDescriptor *f, const void *at)
     case PROTOBUF_C_TYPE_STRING:
         return json_string(*(const char *const *)at);
     case PROTOBUF_C_TYPE_BYTES:
-        return hex(((const ProtobufCBinaryData *)at)->data, ((const ProtobufCBinaryData *)at)->len);
+        return pbjson_hex(((const ProtobufCBinaryData *)at)->data, ((const ProtobufCBinaryData *)at)->len);
     case PROTOBUF_C_TYPE_MESSAGE:
         return pbjson_from(*(const ProtobufCMessage *const *)at);
     default:
@@ -68,7 +68,7 @@ static json_t *one(const ProtobufCFieldDescriptor *f, const void *at)
     }
 }
 
-static size_t size_of(ProtobufCType t)
+size_t pbjson_size(ProtobufCType t)
 {
     switch (t) {
     case PROTOBUF_C_TYPE_STRING:
@@ -90,7 +90,7 @@ static size_t size_of(ProtobufCType t)
     }
 }
 
-static bool is_default(const ProtobufCFieldDescriptor *f, const void *at)
+bool pbjson_is_default(const ProtobufCFieldDescriptor *f, const void *at)
 {
     static const uint8_t zero[8];
     switch (f->type) {
@@ -101,7 +101,7 @@ static bool is_default(const ProtobufCFieldDescriptor *f, const void *at)
     case PROTOBUF_C_TYPE_BYTES:
         return !((const ProtobufCBinaryData *)at)->len;
     default:
-        return !memcmp(at, zero, size_of(f->type));
+        return !memcmp(at, zero, pbjson_size(f->type));
     }
 }
 
@@ -110,7 +110,8 @@ static json_t *unknown(const ProtobufCMessage *m)
     json_t *list = json_array();
     for (unsigned i = 0; i < m->n_unknown_fields; i++) {
         const ProtobufCMessageUnknownField *u = &m->unknown_fields[i];
-        json_array_append_new(list, json_pack("[iio]", (int)u->tag, (int)u->wire_type, hex(u->data, u->len)));
+        json_array_append_new(
+            list, json_pack("[iio]", (int)u->tag, (int)u->wire_type, pbjson_hex(u->data, u->len)));
     }
     return list;
 }
@@ -127,13 +128,13 @@ json_t *pbjson_from(const ProtobufCMessage *m)
             const uint8_t *v = *(const uint8_t *const *)(const void *)at;
             json_t *list = n ? json_array() : NULL;
             for (size_t k = 0; list && k < n; k++)
-                json_array_append_new(list, one(f, v + k * size_of(f->type)));
+                json_array_append_new(list, one(f, v + k * pbjson_size(f->type)));
             if (list)
                 json_object_set_new(j, f->name, list);
         } else if (f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) {
             if (*(const uint32_t *)(const void *)quantifier == f->id)
                 json_object_set_new(j, f->name, one(f, at));
-        } else if (!is_default(f, at)) {
+        } else if (!pbjson_is_default(f, at)) {
             json_object_set_new(j, f->name, one(f, at));
         }
     }
@@ -170,7 +171,7 @@ static bool put_bytes(struct reading *r, const char *field, const json_t *j, Pro
 static bool put_number(struct reading *r, const ProtobufCFieldDescriptor *f, const json_t *j, void *at)
 {
     int64_t v = json_integer_value(j);
-    bool wide = size_of(f->type) == 8,
+    bool wide = pbjson_size(f->type) == 8,
          is_signed = f->type != PROTOBUF_C_TYPE_UINT64 && f->type != PROTOBUF_C_TYPE_FIXED64;
     char *end = "";
     errno = 0;
@@ -223,14 +224,14 @@ static bool put_list(struct reading *r, const ProtobufCFieldDescriptor *f, const
                      ProtobufCMessage *m)
 {
     size_t n = json_array_size(j), *count = (size_t *)(void *)((uint8_t *)m + f->quantifier_offset);
-    uint8_t *v = calloc(n + 1, size_of(f->type));
+    uint8_t *v = calloc(n + 1, pbjson_size(f->type));
     if (!json_is_array(j) || !v) {
         free(v);
         return wrong(r, f->name, "a list is expected");
     }
     *(uint8_t **)(void *)((uint8_t *)m + f->offset) = v;
     for (size_t i = 0; i < n; i++, ++*count)
-        if (!put(r, f, json_array_get(j, i), v + i * size_of(f->type)))
+        if (!put(r, f, json_array_get(j, i), v + i * pbjson_size(f->type)))
             return false;
     return true;
 }

@@ -7,9 +7,16 @@
 
 #include <jansson.h>
 #include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
+#include <stddef.h>
 
 json_t *pbjson_from(const ProtobufCMessage *); /* NULL: no memory */
 /* NULL: `why` names the field. To be freed by protobuf_c_message_free_unpacked(m, NULL). */
 ProtobufCMessage *pbjson_to(const ProtobufCMessageDescriptor *, const json_t *, char *why, size_t why_n);
+
+/* ---- for whoever walks a message's fields ---- */
+json_t *pbjson_hex(const void *, size_t n);                               /* NULL: no memory */
+size_t pbjson_size(ProtobufCType);                                        /* of one value in a message */
+bool pbjson_is_default(const ProtobufCFieldDescriptor *, const void *at); /* a field that is not repeated */
 
 #endif

@@ -2,8 +2,7 @@
 #include "client/parleyctl/bodies.h"
 #include "client/parleyctl/ctl.h"
 #include "client/parleyctl/decode.h"
-
-#include "common/base/hex.h"
+#include "client/parleyctl/pbjson.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -85,14 +84,6 @@ static rd_kafka_t *consumer(struct ctl *c, const struct topic *t, int64_t from)
 
 static struct bodies bodies; /* with --open */
 
-static json_t *hex_of(struct slice b)
-{
-    char *text = malloc(2 * b.n + 1);
-    json_t *j = text ? json_string(hex_encode(text, b.p, b.n)) : NULL;
-    free(text);
-    return j;
-}
-
 /* A body that is sealed as it was said, where its key is there. */
 static void open_body(json_t *value, const rd_kafka_message_t *m)
 {
@@ -112,7 +103,7 @@ static void open_body(json_t *value, const rd_kafka_message_t *m)
         if (rc == BODY_OK && body.content_type.n)
             json_object_set_new(j, "content_type", json_stringn(body.content_type.p, body.content_type.n));
         if (rc == BODY_OK && body.data.n)
-            json_object_set_new(j, "data", hex_of(body.data));
+            json_object_set_new(j, "data", pbjson_hex(body.data.p, body.data.n));
     }
     free(room);
 }

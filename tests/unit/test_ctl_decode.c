@@ -1,5 +1,6 @@
 /* parleyctl shows every record type, and never a password's verifier. */
-#include "client/parleyctl/decode.c" /* part of a program, so in no library */
+#include "client/parleyctl/decode.c" /* parts of a program, so in no library */
+#include "client/parleyctl/pbjson.c"
 
 #include <setjmp.h>
 #include <stdarg.h>
