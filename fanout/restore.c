@@ -1,5 +1,6 @@
 #include "fanout/restore.h"
 
+#include "common/base/db.h"
 #include "common/base/log.h"
 #include "common/base/loop.h"
 #include "common/base/metrics.h"
@@ -73,15 +74,6 @@ static void fail_result(struct restore *r, const PGresult *res)
 
 /* ---- queries; one at a time, rows one by one ---- */
 
-static int64_t get64(const PGresult *res, int col)
-{
-    const uint8_t *p = (const uint8_t *)PQgetvalue(res, 0, col);
-    uint64_t v = 0;
-    for (int i = 0; i < PQgetlength(res, 0, col); i++)
-        v = v << 8 | p[i];
-    return (int64_t)v;
-}
-
 static bool ask(struct restore *r)
 {
     static const char *const sql[STAGES] = {
@@ -108,7 +100,7 @@ static void take_row(struct restore *r, const PGresult *res)
     size_t n;
     switch (r->stage) {
     case MARK:
-        r->mark = get64(res, 0);
+        r->mark = db_get_i64(res, 0, 0);
         return;
     case CELLS:
         shell_recovery_row(r->shell, F_CELL,
@@ -116,8 +108,8 @@ static void take_row(struct restore *r, const PGresult *res)
                            (struct slice){PQgetvalue(res, 0, 1), (size_t)PQgetlength(res, 0, 1)});
         break;
     case DECIDED:
-        fanout_decided_key(get64(res, 0), key);
-        n = fanout_decided_row((uint64_t)get64(res, 1), get64(res, 2), get64(res, 3),
+        fanout_decided_key(db_get_i64(res, 0, 0), key);
+        n = fanout_decided_row((uint64_t)db_get_i64(res, 0, 1), db_get_i64(res, 0, 2), db_get_i64(res, 0, 3),
                                (struct slice){PQgetvalue(res, 0, 4), (size_t)PQgetlength(res, 0, 4)}, row);
         shell_recovery_row(r->shell, F_DECIDED, (struct slice){key, sizeof key}, (struct slice){row, n});
         break;

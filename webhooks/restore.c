@@ -1,5 +1,6 @@
 #include "webhooks/restore.h"
 
+#include "common/base/db.h"
 #include "common/base/log.h"
 #include "common/base/loop.h"
 #include "common/im/schema.h"
@@ -58,19 +59,10 @@ static void done(struct restore *r)
     shell_recovery_done(shell, &next, &quiet);
 }
 
-static int64_t get64(const PGresult *res, int col)
-{
-    const uint8_t *p = (const uint8_t *)PQgetvalue(res, 0, col);
-    uint64_t v = 0;
-    for (int i = 0; i < PQgetlength(res, 0, col); i++)
-        v = v << 8 | p[i];
-    return (int64_t)v;
-}
-
 /* False: it is over, r is gone. */
 static bool take_row(struct restore *r, const PGresult *res)
 {
-    r->mark = get64(res, 0);
+    r->mark = db_get_i64(res, 0, 0);
     if (r->mark > r->committed) {
         from_log(r, "the persister is past the position");
         return false;
