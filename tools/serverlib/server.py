@@ -5,7 +5,7 @@ import signal
 import subprocess
 import time
 
-from .state import Failure, port_free, say
+from .state import Failure, PORTS, port_free, say
 
 LOG_KEEP = 16 << 20
 
@@ -42,6 +42,7 @@ class Server:
     ports = ()  # names in the state's table; the first one is for clients
     stop_signals = ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0))
     start_limit = 60.0
+    port_range = PORTS
 
     def __init__(self, state):
         self.state = state
@@ -88,7 +89,7 @@ class Server:
             if port and (fixed or name in self.state.data.get("asked_ports", [])):
                 raise Failure(f"{self.title}: port {port} is taken by another program: stop that one "
                               f"(`ss -ltnp | grep {port}` names it), or choose another with --port {name}=N")
-            new = self.state.pick_port(name)
+            new = self.state.pick_port(name, self.port_range)
             if port:
                 say(f"{self.name}: port {port} is taken by another program; using {new} instead")
 
@@ -219,3 +220,7 @@ class Server:
         self.forget()
         say(f"{self.name}: stopped in {time.monotonic() - begin:.1f} s")
         return True
+
+    def end(self):
+        """At the end of the `run` that started it."""
+        self.stop()

@@ -15,6 +15,7 @@ NEED_FREE_MIB = int(os.environ.get("PARLEY_NEED_FREE_MIB", "1024"))
 # started again while clients reconnect.
 PORTS = range(20000, 24000)
 PROCESS_PORTS = range(24000, 32000)  # of what is not a server: a server that is down finds its port again
+CONTAINER_PORTS = range(16000, 20000)  # published by containers
 
 
 class Failure(Exception):
@@ -92,14 +93,14 @@ class State:
     def port(self, name):
         return self.data["ports"].get(name)
 
-    def pick_port(self, name):
+    def pick_port(self, name, among=PORTS):
         taken = set(self.data["ports"].values())
         for _ in range(1000):
-            port = random.choice(PORTS)
+            port = random.choice(among)
             if port not in taken and port_free(port):
                 self.data["ports"][name] = port
                 return port
-        raise Failure(f"no free port between {PORTS.start} and {PORTS.stop - 1} for {name}")
+        raise Failure(f"no free port between {among.start} and {among.stop - 1} for {name}")
 
     def check_space(self):
         free = shutil.disk_usage(self.folder).free >> 20
