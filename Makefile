@@ -107,14 +107,16 @@ SIM_OBJ := $(patsubst %.c,$(O)/sim/%.o,$(wildcard common/im/conv*.c) common/im/d
            fanout/crowd.c fanout/tell_group.c offline/group.c)
 UNIT_SRC := $(call srcs,tests/unit)
 INTEGRATION_SRC := $(call srcs,tests/integration)
+CONTAINER_SRC := $(call srcs,tests/containers)
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 C_SRC := $(BASE_SRC) $(IM_SRC) $(CLIENT_SRC) $(SUPPORT_SRC) $(call srcs,$(PROC_NAMES) client/parley client/parleyctl bench tests/sim) \
-         $(UNIT_SRC) $(INTEGRATION_SRC) $(wildcard tests/fuzz/*.c)
+         $(UNIT_SRC) $(INTEGRATION_SRC) $(CONTAINER_SRC) $(wildcard tests/fuzz/*.c)
 C_HDR := $(sort $(wildcard $(addsuffix /*.h,common/base common/im $(PROC_NAMES) client/lib client/parley client/parleyctl \
-         bench tests/sim tests/support tests/unit tests/integration tests/fuzz)))
+         bench tests/sim tests/support tests/unit tests/integration tests/containers tests/fuzz)))
 
 UNIT := $(patsubst %.c,$(O)/%,$(filter tests/unit/test_%,$(UNIT_SRC)))
 INTEGRATION := $(patsubst %.c,$(O)/%,$(filter tests/integration/test_%,$(INTEGRATION_SRC)))
+CONTAINERS := $(CONTAINER_SRC:%.c=$(O)/%)
 FUZZERS := $(FUZZ_SRC:%.c=$(O)/%)
 PROGRAMS := $(PROCS:%=$(O)/bin/parley-%) $(TOOLS:%=$(O)/bin/%)
 
@@ -134,7 +136,7 @@ TEST_LIBS := $(TERMINAL_LIB) $(SUPPORT_LIB) $(PROC_LIB) $(CLIENT_LIB) $(CORE_LIB
         coverage install clean tests programs
 all: programs tests lint ## build everything, warnings as errors, with the layer and proto checks
 programs: $(PROGRAMS) $(O)/bin/per_minute $(if $(CLIENT_SRC),$(O)/libparley.a $(O)/libparley.so) $(if $(PROTOS),$(O)/parley.desc)
-tests: $(UNIT) $(INTEGRATION) $(SIM) $(FUZZERS) $(BASE_LIB) $(IM_LIB) $(PROC_LIB)
+tests: $(UNIT) $(INTEGRATION) $(CONTAINERS) $(SIM) $(FUZZERS) $(BASE_LIB) $(IM_LIB) $(PROC_LIB)
 
 help: ## this list
 	@sed -n 's/^# \?//; 1,/help. lists/p' Makefile; echo
@@ -224,6 +226,7 @@ $(O)/bin/per_minute: consumers/c/per_minute.c consumers/c/Makefile $(CORE_LIBS)
 $(O)/bin/parley-sim: $(call objs,$(call srcs,tests/sim)) $(SIM_OBJ) $(SIM_PROCS:%=$(O)/lib%.a) $(CORE_LIBS); $(link)
 $(O)/tests/unit/%: $(O)/obj/tests/unit/%.o $(TEST_LIBS); $(link)
 $(O)/tests/integration/%: $(O)/obj/tests/integration/%.o $(TEST_LIBS); $(link)
+$(O)/tests/containers/%: $(O)/obj/tests/containers/%.o $(TEST_LIBS); $(link)
 # Without libFuzzer the targets get a small main that replays files and makes mutants of its own.
 ifdef FUZZ
 $(O)/tests/fuzz/%: ALL_LDFLAGS += -fsanitize=fuzzer
@@ -270,6 +273,8 @@ unit: ## build and run the unit tests; installs nothing
 	@+$(RUN) --no-deps --only unit
 integration: ## build and run the integration tests; installs nothing
 	@+$(RUN) --no-deps --only integration
+test-containers: ## the integration tests on Kafka, PostgreSQL, Redis in disposable containers, and the tests of those; installs nothing
+	@+$(RUN) --no-deps --backend containers $(if $(ONE_BY_ONE),--one-by-one)
 sim: $(SIM) ## run SEEDS=n simulated schedules, from SEED=n on
 	$(if $(SIM),$(SIM) --seeds $(SEEDS) --seed $(SEED),@echo 'tests/sim is not here yet')
 FUZZ_OUT := $(B)-address-undefined-fuzz
@@ -288,12 +293,13 @@ faults-planted: ## the same harness on programs with a defect planted: each has 
 planted: ## show that the crash and random-operations tests notice planted defects
 	+$(MAKE) CRASH_POINTS=1 build-crash
 	tests/planted '$(if $(CRASH_POINTS),$(O),$(O)-crash)'
-.PHONY: planted faults faults-planted fuzzers build-unit build-integration build-crash
+.PHONY: planted faults faults-planted fuzzers build-unit build-integration build-containers build-crash test-containers
 fuzzers: $(FUZZERS)
 # What tests/run needs for part of the tests, so that a file in progress elsewhere does not stand in the way.
 chosen = $(if $(TEST),$(foreach t,$(1),$(if $(findstring $(TEST),$(notdir $t)),$t)),$(1))
 build-unit: $(call chosen,$(UNIT))
 build-crash: $(PROGRAMS) $(addprefix $(O)/tests/integration/,test_crash test_history test_random) # with CRASH_POINTS=1
+build-containers: $(if $(call chosen,$(CONTAINERS)),$(PROGRAMS) $(call chosen,$(CONTAINERS)))
 build-integration: $(if $(call chosen,$(INTEGRATION)),$(PROGRAMS) $(O)/bin/per_minute $(call chosen,$(INTEGRATION)))
 coverage: ## unit tests with gcov; prints lines covered per folder
 	+$(MAKE) COVERAGE=1 unit
