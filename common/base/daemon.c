@@ -3,6 +3,7 @@
 #include "common/base/addr.h"
 #include "common/base/err.h"
 #include "common/base/log.h"
+#include "common/base/notify.h"
 #include "common/base/version.h"
 
 #include <errno.h>
@@ -30,6 +31,7 @@ struct process {
     const struct common_settings *common;
     struct loop_signal term, intr, hup;
     struct timer deadline, flush;
+    struct notify notify;
     bool draining, begun;
 };
 
@@ -168,6 +170,7 @@ static void begin_drain(struct process *p)
     p->draining = true;
     log_info("draining", log_int("deadline_ms", p->common->drain_ms));
     ready_wait(p->run.ready, "restart", "the process is stopping");
+    notify_stopping(&p->notify, p->common->drain_ms);
     if (!p->d->drain) {
         loop_stop(p->run.loop, 0);
         return;
@@ -278,6 +281,9 @@ static int start(struct process *p)
             return rc;
         }
     }
+    rc = notify_start(&p->notify, p->run.loop, p->run.ready);
+    if (rc)
+        log_warn("cannot tell the service manager anything: NOTIFY_SOCKET", log_err(rc));
     log_info("starting", log_str("version", PARLEY_VERSION),
              log_uint("http_port", p->run.http ? http_port(p->run.http) : 0));
     p->begun = true;
@@ -299,6 +305,7 @@ static int run(struct process *p)
         loop_timer_stop(p->run.loop, &p->deadline);
         loop_timer_stop(p->run.loop, &p->flush);
     }
+    notify_release(&p->notify);
     http_free(p->run.http);
     ready_free(p->run.ready);
     loop_free(p->run.loop);

@@ -11,6 +11,8 @@
  * Signals: SIGTERM and SIGINT drain and exit, a second one exits at once; SIGHUP reads the settings again;
  * SIGPIPE is ignored. They are blocked before init runs, so threads started there never get them.
  *
+ * Under systemd (NOTIFY_SOCKET) the service manager is told: ready, what is waited for, stopping; notify.h.
+ *
  * Exit codes: 0 done, 1 failed (see the log), 2 wrong usage or configuration.
  *
  * Descriptors are raised to the hard limit, core dumps are off, files are created for the owner only.

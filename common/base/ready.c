@@ -120,3 +120,20 @@ void ready_json(const struct ready *r, struct bytes *out)
     }
     bytes_str(out, "]}\n");
 }
+
+void ready_text(const struct ready *r, char *out, size_t n)
+{
+    const char *before = "waiting for ";
+    size_t at = 0;
+    snprintf(out, n, "%s", ready_all(r) ? "ready" : "");
+    for (const struct condition *c = r->list; c && at < n; c = c->next) {
+        if (c->missing) {
+            at += (size_t)snprintf(out + at, n - at, "%s%s: %s", before, c->name, c->why);
+            before = "; ";
+        }
+    }
+    for (char *p = out; *p; p++) {
+        if ((unsigned char)*p < ' ')
+            *p = ' ';
+    }
+}

@@ -25,5 +25,7 @@ void ready_ok(struct ready *, const char *name);
 bool ready_all(const struct ready *);
 void ready_json(const struct ready *,
                 struct bytes *out); /* {"ready":false,"waiting":[{"for":"kafka","why":"…"}]} */
+/* One line for people, cut to fit: "ready", or "waiting for kafka: connection refused; schema: …". */
+void ready_text(const struct ready *, char *out, size_t n);
 
 #endif

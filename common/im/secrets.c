@@ -8,6 +8,7 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -102,6 +103,15 @@ static bool known_to_the_world(const uint8_t key[KEY_SIZE])
     return same == KEY_SIZE;
 }
 
+/* What the service manager hands over (systemd's LoadCredential=) is for this process's user alone, by an access list, which
+ * shows as a permission of the group. */
+static mode_t closed_to(const char *file)
+{
+    const char *dir = getenv("CREDENTIALS_DIRECTORY");
+    size_t n = dir ? strlen(dir) : 0;
+    return n > 1 && !strncmp(file, dir, n) && file[n] == '/' ? 037 : 077;
+}
+
 static int check_file(int fd, char *err, size_t err_n, const char *file)
 {
     struct stat st;
@@ -115,7 +125,7 @@ static int check_file(int fd, char *err, size_t err_n, const char *file)
         snprintf(err, err_n, "%s belongs to another user", file);
         return -EPERM;
     }
-    if (st.st_mode & 077) {
+    if (st.st_mode & closed_to(file)) {
         snprintf(err, err_n, "%s may be read by others: chmod 600 it", file);
         return -EPERM;
     }

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -240,13 +242,42 @@ static void hup_reads_settings_again(void **state)
     unlink(file);
 }
 
+/* As under Type=notify. */
+static void the_service_manager_is_told(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/parley-test-daemon-XXXXXX", text[256];
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    assert_non_null(mkdtemp(dir));
+    snprintf(at.sun_path, sizeof at.sun_path, "%s/socket", dir);
+    int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
+    setenv("NOTIFY_SOCKET", at.sun_path, 1);
+    start(&child, &probe, NULL);
+    unsetenv("NOTIFY_SOCKET");
+    static const char *const want[] = {"READY=1", "STATUS=ready", "STOPPING=1\nEXTEND_TIMEOUT_USEC=15000000"};
+    for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+        if (i == 2)
+            kill(child.pid, SIGTERM);
+        ssize_t n = recv(fd, text, sizeof text - 1, 0);
+        assert_true(n > 0);
+        text[n] = '\0';
+        assert_string_equal(text, want[i]);
+    }
+    assert_int_equal(finish(&child), 0);
+    close(fd);
+    unlink(at.sun_path);
+    rmdir(dir);
+}
+
 int main(void)
 {
     unsetenv("PARLEY_CONFIG");
+    unsetenv("NOTIFY_SOCKET");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_and_exits),          cmocka_unit_test(term_drains),
         cmocka_unit_test(second_signal_and_deadline), cmocka_unit_test(failures_exit_with_one),
-        cmocka_unit_test(hup_reads_settings_again),
+        cmocka_unit_test(hup_reads_settings_again),   cmocka_unit_test(the_service_manager_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

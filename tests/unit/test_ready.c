@@ -17,6 +17,13 @@ static void expect_json(const struct ready *r, const char *want)
     bytes_release(&b);
 }
 
+static void expect_text(const struct ready *r, size_t room, const char *want)
+{
+    char text[200];
+    ready_text(r, text, room);
+    assert_string_equal(text, want);
+}
+
 static void names_what_is_missing(void **state)
 {
     (void)state;
@@ -26,12 +33,15 @@ static void names_what_is_missing(void **state)
     log_set_level(LOG_NOTHING);
     assert_true(ready_all(r));
     expect_json(r, "{\"ready\":true,\"waiting\":[]}\n");
+    expect_text(r, 200, "ready");
     ready_wait(r, "kafka", "connection refused");
     ready_wait(r, "redis", "\"starting\"");
     ready_wait(r, "redis", "\"loading\"");
     assert_false(ready_all(r));
     expect_json(r, "{\"ready\":false,\"waiting\":[{\"for\":\"kafka\",\"why\":\"connection refused\"},"
                    "{\"for\":\"redis\",\"why\":\"\\\"loading\\\"\"}]}\n");
+    expect_text(r, 200, "waiting for kafka: connection refused; redis: \"loading\"");
+    expect_text(r, 24, "waiting for kafka: conn");
     ready_ok(r, "kafka");
     ready_ok(r, "never waited for");
     assert_false(ready_all(r));

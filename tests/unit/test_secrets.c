@@ -129,6 +129,21 @@ static void key_file(const char *content, mode_t mode, bool loopback, bool good)
 
 #define HEX2 "9f5fcd1ee2a3a4b7c9d0e1f20314253647586970a1b2c3d4e5f60718293a4b5c"
 
+/* systemd's credentials are readable by an access list, which shows as the group's permission; nowhere else is that right. */
+static void handed_over(void **state)
+{
+    (void)state;
+    key_file(HEX "\n", 0440, false, false);
+    setenv("CREDENTIALS_DIRECTORY", "/tmp", 1);
+    key_file(HEX "\n", 0440, false, true);
+    key_file(HEX "\n", 0400, false, true);
+    key_file(HEX "\n", 0444, false, false);
+    key_file(HEX "\n", 0460, false, false);
+    setenv("CREDENTIALS_DIRECTORY", "/tm", 1);
+    key_file(HEX "\n", 0440, false, false);
+    unsetenv("CREDENTIALS_DIRECTORY");
+}
+
 static struct secrets *ring(const char *content)
 {
     char path[] = "/tmp/masterXXXXXX", err[256];
@@ -224,8 +239,9 @@ static void makes_a_key(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rings),     cmocka_unit_test(seals),     cmocka_unit_test(tokens),
-        cmocka_unit_test(passwords), cmocka_unit_test(key_files), cmocka_unit_test(makes_a_key),
+        cmocka_unit_test(handed_over), cmocka_unit_test(rings),     cmocka_unit_test(seals),
+        cmocka_unit_test(tokens),      cmocka_unit_test(passwords), cmocka_unit_test(key_files),
+        cmocka_unit_test(makes_a_key),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
