@@ -38,7 +38,7 @@ async def goes_on(w, state):
     """The same people elsewhere: what was said is there, and they go on."""
     logins, direct, choir = state.split()[:3], bytes.fromhex(state.split()[3]), bytes.fromhex(state.split()[4])
     ann, bob = [await w.device(type("Of", (), {"login": n}), "other") for n in logins[:2]]
-    _, n = await ann.say(choir, "here we are")
+    n = await bob.hears(ann, choir, "here we are")
     texts = [i.event.text for i in (await ann.history(choir, n, limit=50)).items]
     assert "la" in texts and "without eve" in texts and "here we are" in texts, texts
     same((await bob.event(choir, n)).text, "here we are")

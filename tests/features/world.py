@@ -120,6 +120,18 @@ class Person(Device):
     async def event(self, conversation, seq):
         return await until(lambda: self.seen.get(conversation, {}).get(seq), f"{self.login} sees {conversation.hex()}/{seq}")
 
+    async def hears(self, writer, where, text):
+        """The number of the first such message that this device is shown: a new one starts where fanout first knows it."""
+        limit = time.monotonic() + WAIT_S
+        while time.monotonic() < limit:
+            conversation, seq = await writer.say(where, text)
+            patience = time.monotonic() + 1
+            while seq not in self.seen.get(conversation, {}) and time.monotonic() < patience:
+                await asyncio.sleep(0.02)
+            if seq in self.seen.get(conversation, {}):
+                return seq
+        raise AssertionError(f"never within {WAIT_S:.0f} s: {self.login} is shown {text!r}")
+
     async def note(self, kind, conversation):
         def there():
             return next((n for n in self.notes if (n.kind, n.conversation) == (kind, conversation)), None)
