@@ -11,7 +11,7 @@
 #   TEST=NAME          for test, check, unit, integration: only tests whose name contains NAME
 #   SEEDS=20000        for sim: how many schedules;  SEED=N: the first seed
 #   SECONDS=60         for fuzz: of each target
-#   prefix=/usr/local  DESTDIR=  for install
+#   prefix=/usr/local  DESTDIR=  for install and uninstall (also bindir, libdir, includedir, datadir, mandir, unitdir …)
 # `make help` lists the targets.
 
 B ?= build
@@ -28,6 +28,12 @@ bindir ?= $(prefix)/bin
 libdir ?= $(prefix)/lib
 includedir ?= $(prefix)/include
 datadir ?= $(prefix)/share/parley
+mandir ?= $(prefix)/share/man
+pkgconfigdir ?= $(libdir)/pkgconfig
+unitdir ?= $(prefix)/lib/systemd/system
+sysusersdir ?= $(prefix)/lib/sysusers.d
+tmpfilesdir ?= $(prefix)/lib/tmpfiles.d
+completionsdir ?= $(prefix)/share/bash-completion/completions
 
 .DEFAULT_GOAL := all
 .SUFFIXES:
@@ -40,7 +46,7 @@ say = $(if $(V),@:,@printf '  %-7s %s\n' $(1) '$(2)')
 
 # ---- what must be installed; asked once, at the start, so that the message comes before any compiler error ----
 PKGS := rdkafka libpq hiredis jansson cmocka libsodium libmicrohttpd openssl libedit libxxhash libcurl libprotobuf-c
-NO_PKGS_GOALS := help deps deps-dev clean distclean format format-check lint test demo bench bench-history-100m faults faults-planted
+NO_PKGS_GOALS := help deps deps-dev deb test-deb clean distclean format format-check lint test demo bench bench-history-100m faults faults-planted
 ifneq ($(filter-out $(NO_PKGS_GOALS),$(or $(MAKECMDGOALS),all)),)
   PKG_FLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null || echo missing)
   HAVE_REST := $(shell command -v $(PROTOC) >/dev/null && command -v $(PROTOC_C) >/dev/null && \
@@ -321,21 +327,65 @@ deps: ## install the packages and Kafka jars that are missing
 deps-dev: ## the same, and clang-format, clang-tidy, clang
 	@tools/deps --dev
 
+# In containers; none of these is part of `make test`, a machine without Docker passes that.
+.PHONY: test-compose test-cluster test-debian13
+test-compose: $(O)/bin/parley ## needs Docker: docs/containers.md from a clean clone: up, smoke, restarts, kill -9, secrets, down -v; IMAGE=NAME: do not build
+	@compose/test --parley '$(O)/bin/parley' --stand-ins $(if $(IMAGE),--image '$(IMAGE)')
+test-cluster: ## needs Docker: three brokers; one killed under traffic, then two, then all back: what was acked is there once; IMAGE=parley:local
+	@+$(PYTHON_FIRST) PARLEY_BUILD='$(O)' compose/cluster-test $(if $(IMAGE),--image '$(IMAGE)')
+test-debian13: ## needs Docker: builds everything in a Debian 13 container and runs the unit tests there
+	docker build -q --target build -t parley:build . >/dev/null
+	docker run --rm --network none -v '$(CURDIR):/tree:ro' parley:build compose/image/unit /tree
+
 # ---- the rest ----
 compile_commands.json: Makefile $(O)/flags $(GEN_H) ## for editors and clang tools
 	@{ echo '['; for f in $(C_SRC); do printf '%s{"directory":"%s","file":"%s","arguments":[' "$$sep" "$(CURDIR)" "$$f"; \
 	  printf '"%s",' $(CC) $(OUR_CFLAGS) $(CFLAGS); printf '"-c","%s"]}\n' "$$f"; sep=,; done; echo ']'; } > $@
 
-install: programs ## programs, libparley, header, protos, descriptor set and schema under $(DESTDIR)$(prefix)
-	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir) $(DESTDIR)$(includedir) $(DESTDIR)$(datadir)/proto
+install: programs install-programs install-libparley install-man install-system ## everything under $(DESTDIR)$(prefix): programs, libparley, schema, protos, manual pages, units
+install-programs: programs
+	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(datadir)/proto
 	$(if $(PROGRAMS),install -m 755 $(PROGRAMS) $(DESTDIR)$(bindir))
-	$(if $(CLIENT_SRC),install -m 644 $(O)/libparley.a $(DESTDIR)$(libdir))
-	$(if $(CLIENT_SRC),install -m 755 $(O)/libparley.so $(DESTDIR)$(libdir)/libparley.so.0)
-	$(if $(CLIENT_SRC),ln -sf libparley.so.0 $(DESTDIR)$(libdir)/libparley.so)
-	for h in $(notdir $(wildcard client/lib/parley*.h)); do sed 's,"client/lib/,",' client/lib/$$h > $(DESTDIR)$(includedir)/$$h; done
 	$(if $(PROTOS),install -m 644 $(O)/parley.desc $(DESTDIR)$(datadir))
 	$(if $(PROTOS),install -m 644 $(PROTOS) $(DESTDIR)$(datadir)/proto)
 	$(if $(wildcard schema),cp -R schema $(DESTDIR)$(datadir)/)
+VERSION = $(shell sed -n 's/.*PARLEY_VERSION "\(.*\)"/\1/p' common/base/version.h)
+install-libparley: programs
+	install -d $(DESTDIR)$(libdir) $(DESTDIR)$(includedir) $(DESTDIR)$(pkgconfigdir)
+	install -m 644 $(O)/libparley.a $(DESTDIR)$(libdir)
+	install -m 755 $(O)/libparley.so $(DESTDIR)$(libdir)/libparley.so.0
+	ln -sf libparley.so.0 $(DESTDIR)$(libdir)/libparley.so
+	for h in $(notdir $(wildcard client/lib/parley*.h)); do sed 's,"client/lib/,",' client/lib/$$h > $(DESTDIR)$(includedir)/$$h; done
+	sed -e 's,@prefix@,$(prefix),; s,@libdir@,$(libdir),; s,@includedir@,$(includedir),; s,@datadir@,$(datadir),' \
+	  -e 's,@version@,$(VERSION),' packaging/parley.pc.in > $(DESTDIR)$(pkgconfigdir)/parley.pc
+# Manual pages are what --help says.
+install-man: programs
+	rm -rf $(O)/man && $(PYTHON) packaging/make-man $(O)/bin $(O)/man
+	install -d $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man8 $(DESTDIR)$(completionsdir)
+	install -m 644 $(O)/man/*.1 $(DESTDIR)$(mandir)/man1
+	install -m 644 $(O)/man/*.8 $(DESTDIR)$(mandir)/man8
+	install -m 644 packaging/completion.bash $(DESTDIR)$(completionsdir)/parleyctl
+	ln -sf parleyctl $(DESTDIR)$(completionsdir)/parley
+install-system: programs
+	install -d $(DESTDIR)$(unitdir)/parley-.service.d $(DESTDIR)$(sysusersdir) $(DESTDIR)$(tmpfilesdir)
+	for u in packaging/systemd/*.service; do sed 's,@bindir@,$(bindir),' $$u > $(DESTDIR)$(unitdir)/$${u##*/} || exit 1; done
+	install -m 644 packaging/systemd/parley.target $(DESTDIR)$(unitdir)
+	install -m 644 packaging/systemd/parley-.service.d/10-parley.conf $(DESTDIR)$(unitdir)/parley-.service.d
+	install -m 644 packaging/systemd/parley.sysusers $(DESTDIR)$(sysusersdir)/parley.conf
+	install -m 644 packaging/systemd/parley.tmpfiles $(DESTDIR)$(tmpfilesdir)/parley.conf
+uninstall: ## what `make install` with the same variables put there; nothing else
+	+@new=$$(mktemp -d) && trap 'rm -rf "$$new"' EXIT && $(MAKE) --no-print-directory install DESTDIR="$$new" >/dev/null && cd "$$new" && \
+	  find . ! -type d | while read -r f; do rm -fv "$(DESTDIR)/$$f"; done && \
+	  find . -depth -type d -path '*parley*' | while read -r d; do [ ! -d "$(DESTDIR)/$$d" ] || rmdir -v --ignore-fail-on-non-empty "$(DESTDIR)/$$d"; done
+.PHONY: uninstall install-programs install-libparley install-man install-system check-packaging deb test-deb test-upgrade
+check-packaging: programs ## what systemd's own tools say of the units (systemd-analyze has to be there)
+	packaging/check-units '$(O)'
+deb: ## Debian packages, into $(B)/deb
+	packaging/make-deb '$(B)/deb'
+test-deb: ## packages built, installed, run, upgraded, removed, purged in a fresh Debian under $(B)/deb; root, network
+	@+$(PYTHON_FIRST) packaging/test-deb --out '$(B)/deb' $(if $(DEBS),--debs '$(DEBS)')
+test-upgrade: programs ## the release before and this one side by side under traffic, process by process, with the schema's change
+	tests/upgrade/run --bin '$(O)/bin' $(if $(filter file,$(origin SEED)),,--seed $(SEED))
 
 clean: ## remove what was built
 	rm -rf $(B) $(B)-address* $(B)-undefined* $(B)-thread* $(B)-leak* $(B)-coverage* $(B)-crash* compile_commands.json
