@@ -365,7 +365,7 @@ install-man: programs
 	install -m 644 $(O)/man/*.1 $(DESTDIR)$(mandir)/man1
 	install -m 644 $(O)/man/*.8 $(DESTDIR)$(mandir)/man8
 	install -m 644 packaging/completion.bash $(DESTDIR)$(completionsdir)/parleyctl
-	ln -sf parleyctl $(DESTDIR)$(completionsdir)/parley
+	install -m 644 packaging/completion.bash $(DESTDIR)$(completionsdir)/parley
 install-system: programs
 	install -d $(DESTDIR)$(unitdir)/parley-.service.d $(DESTDIR)$(sysusersdir) $(DESTDIR)$(tmpfilesdir)
 	for u in packaging/systemd/*.service; do sed 's,@bindir@,$(bindir),' $$u > $(DESTDIR)$(unitdir)/$${u##*/} || exit 1; done

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { EVERY_MS = 200, LINE = 512, SLACK_MS = 5000 };
+enum { FIRST_MS = 200, EVERY_MS = 1000, LINE = 512, SLACK_MS = 5000 };
 
 static void send_text(const struct notify *n, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static void send_text(const struct notify *n, const char *fmt, ...)
@@ -39,9 +39,12 @@ static void on_beat(struct timer *t)
         snprintf(n->status, sizeof n->status, "%s", status);
         send_text(n, "STATUS=%s", status);
     }
-    if (n->watched)
+    int64_t now = loop_now_ms(n->loop), next = n->ready_told ? EVERY_MS : FIRST_MS;
+    if (n->watched_ms && now >= n->watched_at) {
         send_text(n, "WATCHDOG=1");
-    loop_timer_start(n->loop, t, n->every_ms);
+        n->watched_at = now + n->watched_ms;
+    }
+    loop_timer_start(n->loop, t, n->watched_ms && n->watched_ms < next ? n->watched_ms : next);
 }
 
 /* A path, or @ and an abstract name. */
@@ -67,7 +70,7 @@ static int64_t number(const char *name)
 int notify_start(struct notify *n, struct loop *loop, const struct ready *ready)
 {
     const char *name = getenv("NOTIFY_SOCKET");
-    *n = (struct notify){.loop = loop, .ready = ready, .fd = -1, .every_ms = EVERY_MS};
+    *n = (struct notify){.loop = loop, .ready = ready, .fd = -1};
     if (!name || !*name)
         return 0;
     int rc = parse_address(n, name);
@@ -80,9 +83,8 @@ int notify_start(struct notify *n, struct loop *loop, const struct ready *ready)
         return rc;
     }
     int64_t watchdog_ms = number("WATCHDOG_USEC") / 1000, pid = number("WATCHDOG_PID");
-    n->watched = watchdog_ms > 0 && (pid == 0 || pid == getpid());
-    if (n->watched && watchdog_ms / 3 < n->every_ms)
-        n->every_ms = watchdog_ms / 3 + 1;
+    if (watchdog_ms > 0 && (pid == 0 || pid == getpid()))
+        n->watched_ms = watchdog_ms / 4 + 1; /* thrice, and a timer may be late */
     timer_init(&n->beat, on_beat);
     loop_timer_start(loop, &n->beat, 0);
     return 0;

@@ -25,8 +25,8 @@ struct notify { /* private; zeroed: off */
     struct sockaddr_un to;
     socklen_t to_n; /* 0: off */
     int fd;
-    int64_t every_ms;
-    bool ready_told, watched;
+    int64_t watched_ms, watched_at; /* how often WATCHDOG=1 is sent, 0: never; when next */
+    bool ready_told;
     char status[256];
 };
 
