@@ -276,6 +276,27 @@ static int apply_one(PGconn *c, const struct file *f, struct migrate_result *r)
     return rc;
 }
 
+/* A schema that was dropped whole is still the first of the search path. */
+static int ensure_schema(const struct migrate *m, PGconn *c, struct migrate_result *r)
+{
+    PGresult *res = PQexec(
+        c, "SELECT btrim(x, ' \"') FROM unnest(string_to_array(current_setting('search_path'), ',')) WITH "
+           "ORDINALITY p(x, n) WHERE current_schema() IS NULL AND btrim(x, ' \"') NOT IN ('', '$user') ORDER "
+           "BY n LIMIT 1");
+    int rc = PQresultStatus(res) == PGRES_TUPLES_OK ? 0 : failed(c, "looking for the schema", r);
+    if (rc == 0 && PQntuples(res) == 1) {
+        char *name = PQescapeIdentifier(c, PQgetvalue(res, 0, 0), strlen(PQgetvalue(res, 0, 0)));
+        char sql[256];
+        snprintf(sql, sizeof sql, "CREATE SCHEMA IF NOT EXISTS %s", name ? name : "\"\"");
+        rc = run(c, sql, "making the schema", r);
+        if (rc == 0)
+            note(m, "made schema %s; roles get their rights from schema/roles.sql", name);
+        PQfreemem(name);
+    }
+    PQclear(res);
+    return rc;
+}
+
 static int apply_all(const struct migrate *m, PGconn *c, const struct file *files, struct migrate_result *r)
 {
     int rc = run(c, "SELECT pg_advisory_lock(" LOCK_KEY ")", "waiting for the lock", r);
@@ -290,10 +311,12 @@ static int apply_all(const struct migrate *m, PGconn *c, const struct file *file
                  m->newest);
         return -EPROTO;
     }
-    rc = run(c,
-             "CREATE TABLE IF NOT EXISTS schema_version (version int PRIMARY KEY, name text NOT NULL, "
-             "checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())",
-             "schema_version", r);
+    rc = ensure_schema(m, c, r);
+    if (rc == 0)
+        rc = run(c,
+                 "CREATE TABLE IF NOT EXISTS schema_version (version int PRIMARY KEY, name text NOT NULL, "
+                 "checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())",
+                 "schema_version", r);
     if (rc == 0)
         rc = compare(c, files, r->before, r);
     for (int i = r->before; rc == 0 && i < m->newest; i++) {

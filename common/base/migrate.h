@@ -2,7 +2,8 @@
  *
  * Migrations are files NNN_name.sql in one directory, numbered from 1 without gaps. Each is applied once, in order, in
  * a transaction of its own together with its row in `schema_version` (number, name, checksum, time): a failure leaves
- * the database at the number before it. A file that was applied is never edited: a new one is added.
+ * the database at the number before it. A file that was applied is never edited: a new one is added. When no schema
+ * of the search path is there, the first that it names is made.
  *
  * Blocking (libpq, plain connections): for command-line tools and tests, not for a loop thread. A process asks its
  * own connection for MIGRATE_QUERY and judges the answer with migrate_judge(). */

@@ -361,6 +361,32 @@ static void the_persister_waits_for_its_tables_and_refuses_newer_ones(void **sta
     assert_int_equal(schema_migrate(d->conninfo, "", NULL, NULL, &r), -EBADMSG);
 }
 
+static void a_schema_that_was_dropped_comes_again(void **state)
+{
+    struct deployment *d = *state;
+    struct migrate_result r;
+    char text[128];
+    deployment_init(d);
+    produce_random(d, 1, 200);
+    pid_t p = deployment_start(d, "persister", NULL);
+    UNTIL(persisted(d));
+    int64_t rows = number(d->pg, "SELECT count(*) FROM messages");
+    assert_true(rows > 0);
+    snprintf(text, sizeof text, "SET client_min_messages = warning; DROP SCHEMA \"%s%d\" CASCADE", d->prefix,
+             d->schemas);
+    sql(d->pg, text);
+    produce_random(d, 2, 50); /* it comes upon it */
+    deployment_stop(d, p, SIGKILL);
+    if (schema_migrate(d->conninfo, "", NULL, NULL, &r))
+        fail_msg("migrate: %s", r.error);
+    assert_int_equal(r.before, 0);
+    assert_int_equal(r.after, SCHEMA_NEWEST);
+    p = deployment_start(d, "persister", NULL);
+    UNTIL(persisted(d));
+    assert_true(number(d->pg, "SELECT count(*) FROM messages") > rows);
+    assert_int_equal(deployment_stop(d, p, SIGTERM), 0);
+}
+
 /* ---- fanout ---- */
 
 struct told { /* one place in a conversation, and what was said to be there */
@@ -552,6 +578,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_contradiction_halts, setup, teardown),
         cmocka_unit_test_setup_teardown(the_persister_waits_for_its_tables_and_refuses_newer_ones, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(a_schema_that_was_dropped_comes_again, setup, teardown),
         cmocka_unit_test_setup_teardown(fanout_keeps_the_numbers_whatever_is_lost, setup, teardown),
 #ifdef PARLEY_CRASH_POINTS
         cmocka_unit_test_setup_teardown(crash_points_lose_nothing, setup, teardown),
