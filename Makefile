@@ -299,7 +299,7 @@ faults-planted: ## the same harness on programs with a defect planted: each has 
 planted: ## show that the crash and random-operations tests notice planted defects
 	+$(MAKE) CRASH_POINTS=1 build-crash
 	tests/planted '$(if $(CRASH_POINTS),$(O),$(O)-crash)'
-.PHONY: planted faults faults-planted fuzzers build-unit build-integration build-containers build-crash test-containers
+.PHONY: disaster planted faults faults-planted fuzzers build-unit build-integration build-containers build-crash test-containers
 fuzzers: $(FUZZERS)
 # What tests/run needs for part of the tests, so that a file in progress elsewhere does not stand in the way.
 chosen = $(if $(TEST),$(foreach t,$(1),$(if $(findstring $(TEST),$(notdir $t)),$t)),$(1))
@@ -322,6 +322,9 @@ bench-rebuild-10m: programs ## ten million messages made history again: rows/s a
 	@PARLEY_BUILD='$(O)' tools/bench-rebuild --messages 10000000 --rounds 1
 demo: ## install what is missing, build, start everything and let two demo users talk; Ctrl-C stops it
 	@+$(PYTHON_FIRST) PARLEY_BUILD='$(O)' PARLEY_MAKE='$(MAKE)' tools/demo
+disaster: ## destroy all that is derived, twice, under people who talk; rebuild it; compare; SEED=n CHEAT=row|queue|account|twice
+	@+$(PYTHON_FIRST) tools/deps && $(MAKE) programs
+	@tools/disaster --bin '$(O)/bin' $(if $(filter file,$(origin SEED)),,--seed $(SEED)) $(if $(CHEAT),--cheat $(CHEAT))
 deps: ## install the packages and Kafka jars that are missing
 	@tools/deps
 deps-dev: ## the same, and clang-format, clang-tidy, clang
