@@ -31,6 +31,7 @@ class Instance:
         self.listen = pipeline.pick_port() if kind == "edge" else None
         self.process = None
         self.restarts = 0
+        self.due = None  # when it died: the time at which it is started again
         self.held = False  # stopped on purpose: the supervisor leaves it alone
         self.started_at = 0.0
 
@@ -50,7 +51,7 @@ class Instance:
             self.process = subprocess.Popen(
                 [os.path.join(self.pipeline.bin, "parley-" + self.kind)], env=self.environment(),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-        self.started_at = time.monotonic()
+        self.started_at, self.due = time.monotonic(), None
 
     def ready(self):
         """(is it, what it waits for)"""
@@ -147,20 +148,23 @@ class Pipeline:
 
     def _supervise(self):
         while not self._stopping.wait(0.1):
-            for i in self.instances:
-                code = i.process.poll()
-                if code is None or i.held:
-                    continue
-                pause = BACKOFF_S[min(i.restarts, len(BACKOFF_S) - 1)]
-                if time.monotonic() - i.started_at > 60:
-                    i.restarts = 0
-                how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
-                self.say(f"{i.name} ended ({how}); starting it again in {pause} s. Its log: {i.log}")
-                if self._stopping.wait(pause):
-                    return
+            again = [i for i in self.instances if i.process.poll() is not None and not i.held and self._due(i)]
+            for i in again:
                 i.restarts += 1
                 i.start()
+            if again:
                 self.write_summary()
+
+    def _due(self, i):
+        """Of one that ended: may it be started again? They wait beside each other when many die at once."""
+        if i.due is None:
+            if time.monotonic() - i.started_at > 60:
+                i.restarts = 0
+            pause, code = BACKOFF_S[min(i.restarts, len(BACKOFF_S) - 1)], i.process.returncode
+            how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+            self.say(f"{i.name} ended ({how}); starting it again in {pause} s. Its log: {i.log}")
+            i.due = time.monotonic() + pause
+        return time.monotonic() >= i.due
 
     def hold(self, kind):
         """Stops all instances of a kind, gently, until release()."""
