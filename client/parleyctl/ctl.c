@@ -1,5 +1,7 @@
 #include "client/parleyctl/ctl.h"
 
+#include "common/base/clock.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -125,21 +127,48 @@ int ctl_defaults(struct ctl *c)
     return load(c, (char *const[]){NULL});
 }
 
-int ctl_kafka(struct ctl *c)
+/* Until that many brokers are there, or the time is over. */
+static int await_brokers(struct ctl *c, int want, int64_t wait_s, int *have)
 {
-    int rc = c->conf ? 0 : ctl_load(c);
+    int64_t end = clock_mono_ms() + wait_s * 1000;
+    for (bool told = false;; told = true) {
+        int rc = kadmin_brokers(c->admin, have);
+        if (!rc && *have >= want)
+            return 0;
+        if (wait_s > 0 && !told && rc)
+            ctl_say(c, "waiting for Kafka at %s, %" PRId64 " s at most: %s", c->settings.deploy.bootstrap,
+                    wait_s, kadmin_error(c->admin));
+        else if (wait_s > 0 && !told)
+            ctl_say(c, "waiting for %d brokers, %" PRId64 " s at most: %d are there", want, wait_s, *have);
+        if (clock_mono_ms() >= end)
+            return rc ? rc : -EAGAIN;
+        poll(NULL, 0, AGAIN_MS);
+    }
+}
+
+int ctl_kafka_within(struct ctl *c, int64_t wait_s, int brokers)
+{
+    int have = 0, rc = c->conf ? 0 : ctl_load(c);
     if (rc || c->admin)
         return rc;
     if (deploy_init(&c->deploy, &c->settings.deploy, "ctl"))
         return CTL_USAGE;
     c->admin = kadmin_new(&c->deploy.kafka, c->timeout_ms > 0 ? c->timeout_ms : KAFKA_MS);
-    if (!c->admin || kadmin_ping(c->admin)) {
+    if (c->admin && !await_brokers(c, brokers, wait_s, &have))
+        return 0;
+    if (have)
+        ctl_complain("%d brokers are needed, %d are there", brokers, have);
+    else
         ctl_complain(
-            "Kafka does not answer at %s: %s\n  Is it running? kafka.bootstrap, or PARLEY_KAFKA, says where.",
+            "Kafka does not answer at %s: %s\n  Is it running? kafka.bootstrap, or PARLEY_KAFKA, says "
+            "where.",
             c->settings.deploy.bootstrap, c->admin ? kadmin_error(c->admin) : "no memory");
-        return CTL_FAILED;
-    }
-    return 0;
+    return CTL_FAILED;
+}
+
+int ctl_kafka(struct ctl *c)
+{
+    return ctl_kafka_within(c, 0, 1);
 }
 
 void ctl_release(struct ctl *c)

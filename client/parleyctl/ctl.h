@@ -49,6 +49,10 @@ int ctl_load(struct ctl *);
 int ctl_defaults(struct ctl *); /* the same without file and environment */
 /* … and the topic table, and reaches Kafka. */
 int ctl_kafka(struct ctl *);
+/* The same, for what runs while servers are starting: asks again for `wait_s` seconds until so many brokers are there,
+ * and says once what it waits for. */
+int ctl_kafka_within(struct ctl *, int64_t wait_s, int brokers);
+#define CTL_WAIT_S 60
 void ctl_release(struct ctl *);
 /* A path of the configuration, which is relative to its folder. */
 void ctl_path(const struct ctl *, const char *path, char *out, size_t n);

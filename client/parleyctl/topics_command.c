@@ -8,11 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define APPEAR_TRIES 100
+#define APPEAR_TRIES 600
 #define APPEAR_MS    100
 
 static bool reset_missing;
 static int64_t replication; /* 0: what fits the profile */
+static int64_t wait_s = CTL_WAIT_S;
 
 struct work {
     struct ctl *c;
@@ -104,8 +105,11 @@ static int make(struct work *w, const struct topic *t, bool *fresh)
         w->made++;
         return 0;
     }
-    rc = kadmin_create_topic(w->c->admin, t->name, t->parts, w->replication, c, configs(w, t, &text, c));
-    if (rc && rc != -EEXIST)
+    int tries = 0;
+    do {
+        rc = kadmin_create_topic(w->c->admin, t->name, t->parts, w->replication, c, configs(w, t, &text, c));
+    } while (ctl_again(rc, &tries));
+    if (rc && rc != -EEXIST && rc != -ENOENT) /* -ENOENT: made, and not known everywhere yet */
         return rc;
     w->made++;
     for (int i = 0; i < APPEAR_TRIES; i++) { /* until the brokers know it */
@@ -134,7 +138,10 @@ static int commit_first(struct work *w, uint32_t group, const struct topic *t, b
         offsets[p] = missing ? 0 : -1;
         if (!missing)
             continue;
-        rc = fresh ? 0 : kadmin_watermarks(c->admin, t->name, p, &low, &high);
+        int tries = 0;
+        do {
+            rc = fresh ? 0 : kadmin_watermarks(c->admin, t->name, p, &low, &high);
+        } while (ctl_again(rc, &tries));
         bool used = !fresh && !rc && high > 0;
         if (!rc && (check_only || (used && !reset_missing))) {
             snprintf(what, sizeof what, "partition %" PRId32 ": the group %s has no committed offset", p,
@@ -240,12 +247,12 @@ static int run(struct ctl *c, int argc, char **argv)
         int rc = ctl_load(c);
         return rc ? rc : deploy_init(&c->deploy, &c->settings.deploy, "ctl") ? CTL_USAGE : list(c);
     }
-    int rc = ctl_kafka(c);
+    bool create = !strcmp(argv[1], "create");
+    int rc = create ? ctl_kafka_within(c, wait_s, replication ? (int)replication : 1) : ctl_kafka(c);
     if (rc)
         return rc;
     if (!strcmp(argv[1], "describe"))
         return topics_describe(c);
-    bool create = !strcmp(argv[1], "create");
     choose_replication(&w);
     rc = all(&w, create);
     if (rc || w.wrong)
@@ -266,14 +273,17 @@ static int run(struct ctl *c, int argc, char **argv)
 
 static int take(int option, const char *arg)
 {
-    if (option != CTL_OWN)
+    if (option == CTL_OWN + 1)
         return ctl_number(arg, "--replication", 1, &replication);
+    if (option == CTL_OWN + 2)
+        return ctl_number(arg, "--wait", 0, &wait_s);
     reset_missing = true;
     return 0;
 }
 
 static const struct option options[] = {{"reset-missing", no_argument, NULL, CTL_OWN},
                                         {"replication", required_argument, NULL, CTL_OWN + 1},
+                                        {"wait", required_argument, NULL, CTL_OWN + 2},
                                         {0}};
 
 const struct ctl_command ctl_topics = {
@@ -289,7 +299,8 @@ const struct ctl_command ctl_topics = {
             "A partition count is never changed: keys would move.\n"
             "\n"
             "Options\n"
-            "  --replication N    create: default the broker's, 3 in a cluster of 3\n"
+            "  --replication N    create: default the broker's, 3 in a cluster of 3; waits for N brokers\n"
+            "  --wait SECONDS     create: for brokers that are starting; default: 60\n"
             "  --reset-missing    create: lost commits of topics with records start over\n",
     .options = options,
     .take = take,

@@ -71,7 +71,12 @@ struct row {
 };
 
 static const struct row rows[] = {
-    {"init", {{2, {"init", "what"}, NULL}, {0, {"init", "--dir", "%dir/new", "--dry-run"}, NULL}}},
+    {"init",
+     {{2, {"init", "what"}, NULL},
+      {0, {"init", "--dir", "%dir/new", "--dry-run"}, NULL},
+      {0, {"init", "--missing", "--dir", "%dir/new", "--postgres-password", "%dir/new/pg"}, "new/pg"},
+      {0, {"init", "--missing", "--dir", "%dir/new", "--postgres-password", "%dir/new/pg"}, NULL},
+      {1, {"init", "--dir", "%dir/new"}, "nothing was changed"}}},
     {"topics",
      {{2, {"topics", "dance"}, "usage"},
       {0, {"topics", "list", "--json"}, "im.conversation"},

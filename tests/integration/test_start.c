@@ -2,6 +2,7 @@
 #include "tests/support/person.h"
 
 #include "common/base/kadmin.h"
+#include "tests/support/script.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -76,6 +77,40 @@ static void processes_wait_for_kafka(void **state)
             assert_int_equal(pl_stop(pl, (enum pl_kind)k, i, SIGTERM), 0);
 }
 
+static pid_t tool(struct pl *pl, const char *a, const char *b)
+{
+    char path[4200];
+    snprintf(path, sizeof path, "%s/parleyctl", pl_bins(pl));
+    return script_start((const char *const[]){path, "-c", pl_config(pl), a, b, NULL});
+}
+
+/* As containers do: what makes topics and tables is started when the servers are. */
+static void tools_wait_for_servers_that_start(void **state)
+{
+    (void)state;
+    int status[2] = {-1, -1};
+    char *out;
+    struct pl *pl = pl_up(&(struct pl_conf){.n = {1, 1, 1, 1, 1, 1}, .no_topics = true, .no_start = true});
+    pl_server(pl, "stop-one", "kafka");
+    pl_server(pl, "stop-one", "postgres");
+    const char *const topics[] = {"parleyctl", "topics", "create", "--wait", "1", "--timeout", "1", NULL};
+    assert_int_equal(pl_run(pl, topics, NULL, &out), 1);
+    assert_non_null(strstr(out, "waiting for Kafka"));
+    free(out);
+    assert_int_equal(
+        pl_run(pl, (const char *const[]){"parleyctl", "migrate", "--wait", "1", NULL}, NULL, &out), 1);
+    assert_non_null(strstr(out, "waiting for PostgreSQL"));
+    free(out);
+    pid_t pids[] = {tool(pl, "topics", "create"), tool(pl, "migrate", "-q")};
+    pl_server(pl, "start-one", "kafka");
+    pl_server(pl, "start-one", "postgres");
+    for (int i = 0; i < 2; i++)
+        UNTIL(pl, waitpid(pids[i], &status[i], WNOHANG) == pids[i]);
+    assert_int_equal(status[0], 0);
+    assert_int_equal(status[1], 0);
+    PL_CTL(pl, "topics", "check");
+}
+
 static void a_wrong_partition_count_is_refused(void **state)
 {
     (void)state;
@@ -133,6 +168,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(processes_wait_for_topics_and_servers, heal),
         cmocka_unit_test_teardown(processes_wait_for_kafka, heal),
+        cmocka_unit_test_teardown(tools_wait_for_servers_that_start, heal),
         cmocka_unit_test_teardown(a_wrong_partition_count_is_refused, heal),
         cmocka_unit_test_teardown(a_newer_schema_is_refused, heal),
     };
