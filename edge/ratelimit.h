@@ -19,6 +19,11 @@ uint32_t ratelimit_take(struct ratelimit *, uint32_t per_s, uint32_t burst, uint
 uint32_t ratelimit_take_slow(struct ratelimit *, uint32_t every_ms, uint32_t burst, uint32_t now_ms);
 /* 0: there is a token; nothing is taken. */
 uint32_t ratelimit_look_slow(struct ratelimit *, uint32_t every_ms, uint32_t burst, uint32_t now_ms);
+/* The same when `more` tokens of a bucket that is not full may still be charged. */
+uint32_t ratelimit_look_more(struct ratelimit *, uint32_t every_ms, uint32_t burst, uint32_t now_ms,
+                             uint32_t more);
+/* One token, even when there is none: it then takes longer until there is one again. */
+void ratelimit_charge(struct ratelimit *, uint32_t every_ms, uint32_t now_ms);
 void ratelimit_give(struct ratelimit *); /* one token back, before its time */
 bool ratelimit_full_slow(struct ratelimit *, uint32_t every_ms, uint32_t now_ms); /* as good as new */
 

@@ -32,7 +32,15 @@ static void wrong_secret(struct edge_core *e, struct econn *c)
 {
     struct address *a = address(e, c);
     if (a)
-        ratelimit_take_slow(&a->tries, e->lim.try_every_ms, e->lim.tries, edge_ms32(e));
+        ratelimit_charge(&a->tries, e->lim.try_every_ms, edge_ms32(e));
+}
+
+/* Many at once are no way around it: once one was wrong, those being checked count as wrong until they are known to be
+ * right. Before that they do not, for a crowd may share an address. */
+static uint32_t address_wait(struct edge_core *e, struct econn *c)
+{
+    struct address *a = address(e, c);
+    return a ? ratelimit_look_more(&a->tries, e->lim.try_every_ms, e->lim.tries, edge_ms32(e), a->hashing) : 0;
 }
 
 /* The secret was right: ask the router. From here on an end is owed. */
@@ -130,7 +138,9 @@ void verb_login_lookup(struct edge_core *e, struct econn *c, const Im__LookupRep
     struct pend *p = c->pend;
     const Im__LoginReq *req = request(e, p);
     struct slice sealed = r->exists ? codec_slice(r->verifier) : slice_of(NULL, 0);
-    uint32_t wait = guesses_take(e->guesses, p->target, c->address, edge_ms32(e));
+    uint32_t wait = address_wait(e, c);
+    if (!wait)
+        wait = guesses_take(e->guesses, p->target, c->address, edge_ms32(e));
     if (wait) {
         deny(e, c, IM__CODE__TOO_MANY_REQUESTS, wait);
     } else if (!req || !edge_hash(e, c, EDGE_JOB_VERIFY, req->password, sealed)) {

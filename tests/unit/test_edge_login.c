@@ -228,6 +228,62 @@ static void test_guesses_at_once(void **state)
     er_free(r);
 }
 
+/* Nor are many accounts, guessed at once from one address that has guessed before. */
+static void test_many_accounts_guessed_at_once(void **state)
+{
+    (void)state;
+    struct er *r = er_new(&(struct edge_limits){.tries = 3});
+    Im__LoginReq req = IM__LOGIN_REQ__INIT;
+    uint32_t c[10];
+    char name[10][8];
+    try_password(r, connect_from(r, 100), true, false);
+    req.password = (char *)"guess";
+    req.device_id = (char *)"laptop";
+    size_t first = r->n_records, jobs = r->n_jobs;
+    for (uint32_t i = 0; i < 10; i++) {
+        snprintf(name[i], sizeof name[i], "user%u", i);
+        req.login = name[i];
+        c[i] = connect_from(r, 100);
+        er_send(r, c[i], IM__FRAME_TYPE__LOGIN_REQ, 9, &req.base);
+    }
+    for (uint32_t i = 0; i < 10; i++)
+        er_answer(r, first + i, true, name[i]);
+    assert_int_equal(r->n_jobs - jobs, 2);
+    for (uint32_t i = 2; i < 10; i++)
+        expect_login_code(r, c[i], IM__CODE__TOO_MANY_REQUESTS);
+    er_free(r);
+}
+
+/* A crowd behind one address that has given no wrong password is not held up; were they all wrong, it pays for all of them. */
+static void test_a_crowd_of_one_address(void **state)
+{
+    (void)state;
+    struct er *r = er_new(&(struct edge_limits){.tries = 3});
+    Im__LoginReq req = IM__LOGIN_REQ__INIT;
+    char name[6][8];
+    req.password = (char *)"guess";
+    req.device_id = (char *)"laptop";
+    size_t first = r->n_records, jobs = r->n_jobs;
+    for (uint32_t i = 0; i < 6; i++) {
+        snprintf(name[i], sizeof name[i], "user%u", i);
+        req.login = name[i];
+        er_send(r, connect_from(r, 100), IM__FRAME_TYPE__LOGIN_REQ, 9, &req.base);
+    }
+    for (uint32_t i = 0; i < 6; i++)
+        er_answer(r, first + i, true, name[i]);
+    assert_int_equal(r->n_jobs - jobs, 6);
+    for (size_t i = jobs; i < jobs + 6; i++)
+        edge_core_job(r->core, r->jobs[i].tag, false, (struct slice){0});
+    uint32_t c = connect_from(r, 100);
+    er_time(r, 3000); /* three are paid off: still no token */
+    er_send(r, c, IM__FRAME_TYPE__LOGIN_REQ, 9, &req.base);
+    expect_login_code(r, c, IM__CODE__TOO_MANY_REQUESTS);
+    er_time(r, 1000);
+    try_password(r, connect_from(r, 100), true, true);
+    assert_int_equal(er_kind(r, r->n_records - 1), IM__INBOUND__BODY_LOGIN);
+    er_free(r);
+}
+
 static void test_registrations_of_an_address(void **state)
 {
     (void)state;
@@ -438,6 +494,8 @@ int main(void)
         cmocka_unit_test(test_wrong_password_and_no_such_user_are_alike),
         cmocka_unit_test(test_one_account_guessed_from_many_addresses),
         cmocka_unit_test(test_guesses_at_once),
+        cmocka_unit_test(test_many_accounts_guessed_at_once),
+        cmocka_unit_test(test_a_crowd_of_one_address),
         cmocka_unit_test(test_registrations_of_an_address),
         cmocka_unit_test(test_refused_verdict),
         cmocka_unit_test(test_bad_tokens),
