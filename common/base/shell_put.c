@@ -127,6 +127,7 @@ static void on_put(void *ctx, enum store_rc rc)
 static void put_out(struct spart *p)
 {
     p->put_at_us = clock_mono_us();
+    shell_crash(p, "putting");
     p->decl->store->ops->put(p->store, &p->put, on_put, p);
 }
 

@@ -34,6 +34,7 @@ void batch_send(struct batch *b)
     while (b->unsent && !p->failure && my_turn(b)) {
         struct bsend *s = b->unsent;
         s->s.done = on_report;
+        shell_crash(p, "sending");
         int rc = p->env->send(p->env->ctx, s->topic, s->part, s->key, s->value, &s->s);
         if (rc == -EAGAIN)
             return;

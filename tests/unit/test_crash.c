@@ -47,6 +47,31 @@ static void kills_at_the_nth_passing(void **state)
     assert_int_equal(end_of_child(""), 0);
 }
 
+/* Stopped where it was told to, it goes on from there. */
+static void sleeps_at_the_nth_passing(void **state)
+{
+    (void)state;
+    int status;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        setenv("PAUSE_AT", "a:x:2", 1);
+        setenv("CRASH_AT", "a:x:3", 1); /* each counts for itself */
+        for (int i = 0; i < 3; i++)
+            crash_at("a:x");
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, WUNTRACED), child);
+#ifdef PARLEY_CRASH_POINTS
+    assert_true(WIFSTOPPED(status));
+    assert_int_equal(kill(child, SIGCONT), 0);
+    assert_int_equal(waitpid(child, &status, WUNTRACED), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+#else
+    assert_true(WIFEXITED(status));
+#endif
+}
+
 static void defects_are_there_only_when_asked_for(void **state)
 {
     (void)state;
@@ -67,6 +92,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kills_at_the_nth_passing),
+        cmocka_unit_test(sleeps_at_the_nth_passing),
         cmocka_unit_test(defects_are_there_only_when_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
