@@ -18,7 +18,8 @@ enum stores_flag {
     STORES_LOOSE =
         1, /* everything with these first bytes is left out, on both sides: the log does not decide it */
     STORES_LEANS =
-        2, /* counts only beside the entry before it, whose key is the same but for the last byte */
+        2,           /* counts only beside the entry before it, whose key is the same but for the last byte */
+    STORES_MORE = 4, /* of the live side: no difference when the log does not give it */
 };
 
 struct stores_kind;

@@ -260,6 +260,64 @@ static void a_swap_is_not_noticed(void **state)
     person_free(&writer);
 }
 
+/* Messages in queues, of both partitions. */
+static int64_t waiting(void)
+{
+    int64_t n = 0;
+    for (int part = 0; part < 2; part++) {
+        redisReply *r = redis("HLEN %sparley:{%sparley-offline:%d}:t4", pl_prefix(pl), pl_prefix(pl), part);
+        n += r->integer;
+        freeReplyObject(r);
+    }
+    return n;
+}
+
+static void await_waiting(int64_t n)
+{
+    int64_t by = clock_mono_ms() + pl_ms(PL_WAIT_MS);
+    while (waiting() != n)
+        pl_turn(pl, by, "the queues to hold what they should", __FILE__, __LINE__);
+}
+
+/* The device says that it has from … upto of the conversation of the first message that comes, and is gone. */
+static void claim(struct person *p, uint64_t from, uint64_t upto)
+{
+    Im__DeliveryAck m = IM__DELIVERY_ACK__INIT;
+    Im__Cursor cursor = IM__CURSOR__INIT, *list = &cursor;
+    person_connect(p, pl, 1);
+    assert_int_equal(person_login(p, p->login, "correct horse", "phone"), 0);
+    person_wait_said(p, 1);
+    cursor.conversation = (ProtobufCBinaryData){16, p->said[0].conv};
+    cursor.from = from;
+    cursor.upto = upto;
+    m.cursors = &list;
+    m.n_cursors = 1;
+    assert_int_equal(raw_send(p->raw, IM__FRAME_TYPE__DELIVERY_ACK, 0, &m.base), 0);
+    person_pull(p, 0, 1); /* its answer says that the claim was read */
+    person_hang_up(p);
+}
+
+/* Of two claims apart the log keeps the higher: what the lower one took out of the queue is nobody's loss. */
+static void a_claim_with_a_hole_is_no_difference(void **state)
+{
+    struct person away = {0}, writer = {0};
+    (void)state;
+    int64_t others = waiting();
+    leave_messages(&away, &writer);
+    await_waiting(others + 20);
+    agree(NULL, "queues");
+    claim(&away, 1, 10);
+    await_waiting(others + 11);
+    agree(NULL, "queues");
+    claim(&away, 15, 21);
+    await_waiting(others + 4);
+    agree(NULL, "queues");
+    assert_int_equal(CTL(NULL, "queues", "--verify", "--swap", "--yes", "-q"), 0);
+    agree(NULL, "queues");
+    person_free(&away);
+    person_free(&writer);
+}
+
 /* What was spoiled is found, named, and put right. */
 static void a_planted_difference_is_found(void **state)
 {
@@ -302,6 +360,7 @@ int main(void)
         cmocka_unit_test(usage),
         cmocka_unit_test(live_and_log_agree_under_traffic),
         cmocka_unit_test(a_swap_is_not_noticed),
+        cmocka_unit_test(a_claim_with_a_hole_is_no_difference),
         cmocka_unit_test(a_planted_difference_is_found),
     };
     return pl_finish(cmocka_run_group_tests(tests, setup, NULL));
