@@ -52,7 +52,7 @@ class Own:
                           str(self.demo.pid), *self.tool, "wipe"], stdin=out, start_new_session=True)
         os.close(out)
 
-    def wait(self, limit_s=120):
+    def wait(self, limit_s=300):
         end = time.monotonic() + limit_s
         while "Parley is up" not in self.text():
             if self.demo.poll() is not None or time.monotonic() > end:
