@@ -21,6 +21,9 @@ TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 
 
 def image(name, variable):
+    """As compose has it: the environment before the file."""
+    if os.environ.get(variable):
+        return f"{name}:{os.environ[variable]}"
     with open(os.path.join(TREE, "compose", ".env"), encoding="utf-8") as f:
         return f"{name}:" + re.search(rf"^{variable}=(\S+)$", f.read(), re.M).group(1)
 
