@@ -9,6 +9,7 @@
 #   CC=gcc             the compiler; CFLAGS and LDFLAGS are added to ours
 #   CRASH_POINTS=1     compiles in CRASH_AT=process:step:n and PARLEY_PLANT=defect (builds into $(B)-crash)
 #   TEST=NAME          for test, check, unit, integration: only tests whose name contains NAME
+#   ONE_BY_ONE=1       for test-containers: one set of servers, one program at a time
 #   SEEDS=20000        for sim: how many schedules;  SEED=N: the first seed
 #   SECONDS=60         for fuzz: of each target
 #   prefix=/usr/local  DESTDIR=  for install and uninstall (also bindir, libdir, includedir, datadir, mandir, unitdir …)
