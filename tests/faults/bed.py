@@ -23,11 +23,11 @@ from serverlib.postgres import Postgres, bin_dir  # noqa: E402
 from serverlib.redis import Redis  # noqa: E402
 from serverlib.state import State, port_free  # noqa: E402
 
-KINDS = ("edge", "router", "fanout", "persister", "offline", "query")
-USUAL = {"edge": 3, "router": 2, "fanout": 2, "persister": 2, "offline": 2, "query": 1}
+KINDS = ("edge", "router", "fanout", "persister", "offline", "query", "auditor")
+USUAL = {"edge": 3, "router": 2, "fanout": 2, "persister": 2, "offline": 2, "query": 1, "auditor": 1}
 GROUPS = {"router": ("inbound",), "fanout": ("conversation",), "persister": ("conversation", "user", "vault"),
-          "offline": ("offline", "cursor"), "query": ("query",)}
-SLOTS = 8
+          "offline": ("offline", "cursor"), "query": ("query",), "auditor": ("conversation",)}
+SLOTS = 8  # of the profile, unless a fault wants fewer
 
 
 PR_SET_PDEATHSIG = 1
@@ -68,7 +68,13 @@ class Servers:
         subprocess.Popen(["sh", "-c", 'read x; exec "$0" "$@" >/dev/null 2>&1', *self.tool, "wipe"], stdin=out,
                          start_new_session=True)
         os.close(out)
-        self._run("start", *more)
+        for left in (2, 1, 0):  # a busy machine may need more than the minute that they get
+            try:
+                self._run("start", *more)
+                break
+            except Trouble:
+                if not left:
+                    raise
         self.state = State(folder)
         self.state.load()
         self.all = {n: Kafka(self.state, i) for i, n in enumerate(node_names(brokers), 1)}
@@ -135,7 +141,7 @@ class Proc:
         return self.at or (self.bed.net.namespace(self.inside) if self.inside else "127.0.0.1")
 
     def environment(self):
-        env = {k: v for k, v in os.environ.items() if not k.startswith(("PARLEY_", "CRASH_AT"))}
+        env = {k: v for k, v in os.environ.items() if not k.startswith(("PARLEY_", "CRASH_AT", "PAUSE_AT"))}
         section = "PARLEY_" + self.kind.upper()
         env.update(PARLEY_CONFIG=self.bed.config, **{section + "_HTTP": f"{self.address()}:{self.http}"})
         if self.listen:
@@ -173,6 +179,14 @@ class Proc:
             os.kill(self.popen.pid, number)
             return True
         return False
+
+    def asleep(self):
+        """Stopped, by whomever."""
+        try:
+            with open(f"/proc/{self.popen.pid}/stat", encoding="ascii") as f:
+                return self.running() and f.read().rpartition(")")[2].split()[0] == "T"
+        except OSError:
+            return False
 
     def stop(self, number=signal.SIGTERM, limit_s=30):
         """Stays down until start(). The exit status."""
@@ -223,10 +237,10 @@ class Proc:
 
 
 class Bed:
-    """One deployment. `settings`: what differs from the file that parleyctl init writes."""
+    """One deployment. `settings`: what differs from the file that parleyctl init writes; `slots`: delivery slots, if not SLOTS."""
 
-    def __init__(self, servers, folder, bin_folder, counts=None, settings=None, net=None, prefix=None, plant=None):
-        self.plant = plant
+    def __init__(self, servers, folder, bin_folder, counts=None, settings=None, net=None, prefix=None, plant=None, slots=None):
+        self.plant, self.slots = plant, slots or SLOTS
         self.servers, self.folder, self.bin, self.net = servers, os.path.abspath(folder), os.path.abspath(bin_folder), net
         self.prefix = prefix if prefix is not None else f"f{os.urandom(3).hex()}."
         self.schema = "f" + self.prefix.strip(".")
@@ -248,9 +262,16 @@ class Bed:
     def _configure(self, settings):
         with open(self.config, encoding="utf-8") as f:
             conf = json.load(f)
-        env = self.servers.env
+        env, topics = self.servers.env, os.path.join(TREE, "schema", "topics.json")
+        if self.slots != SLOTS:
+            with open(topics, encoding="utf-8") as f:
+                all_topics = json.load(f)
+            all_topics["slots"]["small"] = self.slots
+            topics = os.path.join(self.folder, "topics.json")
+            with open(topics, "w", encoding="utf-8") as f:
+                json.dump(all_topics, f)
         ours = {"kafka": {"bootstrap": env["PARLEY_KAFKA"]}, "redis": {"url": env["PARLEY_REDIS"]},
-                "postgres": {"conninfo": self.conninfo()}, "topics": {"prefix": self.prefix, "file": os.path.join(TREE, "schema", "topics.json")}, **settings}
+                "postgres": {"conninfo": self.conninfo()}, "topics": {"prefix": self.prefix, "file": topics}, **settings}
         for section, values in ours.items():
             conf.setdefault(section, {}).update(values)
         with open(self.config, "w", encoding="utf-8") as f:

@@ -10,7 +10,7 @@ import confluent_kafka as ck  # noqa: E402
 import record_pb2 as rec  # noqa: E402
 from confluent_kafka import admin as cka  # noqa: E402
 
-from bed import GROUPS, SLOTS  # noqa: E402
+from bed import GROUPS  # noqa: E402
 
 NAMES = {"group": "parley-"}
 
@@ -102,7 +102,7 @@ def lag(bed):
     a = cka.AdminClient({"bootstrap.servers": bed.servers.env["PARLEY_KAFKA"], "log_level": 2})
     end, out = ends(bed), {}
     wanted = {f"parley-{g}": tuple(f"im.{t}" for t in ts) for g, ts in GROUPS.items() if bed.procs[g]}
-    wanted.update({f"parley-slot-{n}": (f"im.deliver.{n}",) for n in range(SLOTS)})
+    wanted.update({f"parley-slot-{n}": (f"im.deliver.{n}",) for n in range(bed.slots)})
     for group, names in wanted.items():
         name = bed.prefix + group
         done = a.list_consumer_group_offsets([ck.ConsumerGroupTopicPartitions(name)])[name].result(timeout=10).topic_partitions

@@ -12,13 +12,14 @@ class CrashPoints(Fault):
     """The processes of `kinds` get a crash point each, one after the other, until every one of `points` was died at."""
 
     kinds, points, limit_s = (), (), 16
+    last_s = 90  # for the first of them: a busy machine takes long to start a process
 
     def begin(self):
         todo = list(self.points)
         self.random.shuffle(todo)
         armed = {}
-        end = time.monotonic() + self.limit_s
-        while (todo or armed) and time.monotonic() < end:
+        begin = time.monotonic()
+        while (todo or armed) and time.monotonic() < begin + (self.limit_s if self.fired else self.last_s):
             for p in list(armed):
                 if p.deaths > armed[p][1]:
                     self.fire()
@@ -89,11 +90,15 @@ class RollingRestart(Fault):
                 p.start()
             until(p.ready, 40, f"{p.name} is ready again")
             self.work.more(5, 5)
-        # A member who was removed is refused by the conversation, restart or not; nothing else may fail.
+        # A member who was removed is refused by the conversation, and a chat with oneself by the edge, restart or not; nothing else may
+        # fail.
+        login = {d.user.hex(): d.login for d in self.work.people}
+        alone = {(h["user"], h["device"], h["client_seq"]) for h in self.work.history.lines
+                 if h["what"] == "invoke" and h["conv"] == login.get(h["user"])}
         bad = [h for h in self.work.history.lines if h["what"] == "fail"][before:]
         ours = ("NOT_A_MEMBER", "NOT_ALLOWED", "NO_CHANGE", "NO_SUCH_MESSAGE", "OWNER_STAYS", "NO_SUCH_MEMBER", "GONE", "TOO_OLD")
         for h in bad:
-            if h["code"] not in ours:
+            if h["code"] not in ours and not (h["code"] == "BAD_FIELD" and (h["user"], h["device"], h["client_seq"]) in alone):
                 self.wrong("lost", f"a send failed with {h['code']} while everything was restarted in turn")
 
 

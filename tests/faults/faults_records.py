@@ -78,6 +78,7 @@ class Poison(Fault):
 
 class Overtaken(Fault):
     number, title, holds, own = 26, "a consumer away past retention; a partition count changed", "loud stop, never a silent skip", True
+    explains = ("retention",)
 
     def begin(self):
         """What can be healed: nothing here. The workload only shows that all was well before."""

@@ -6,6 +6,7 @@ import shutil
 import time
 import traceback
 
+import auditor
 import dump
 from bed import Bed, Servers, Trouble
 from checker import judge
@@ -13,7 +14,8 @@ from person import History
 from workload import Workload
 
 CAPS = {"edge": (256 << 10, 4096), "router": (256 << 10, 512), "fanout": (256 << 10, 512), "persister": (256 << 10, 512),
-        "offline": (256 << 10, 512), "query": (256 << 10, 512)}
+        "offline": (256 << 10, 512), "query": (256 << 10, 512),
+        "auditor": (384 << 10, 512)}  # per partition: 64 MiB cells, 64 MiB not judged yet, 10 MiB of what was answered
 LAG_S = 45
 
 
@@ -24,9 +26,10 @@ class Fault:
 
     number, title, holds, bound_s, own = 0, "", "", 30, False
     counts, settings, servers, workload, needs_net = None, None, "plain", {}, False
+    slots = None           # of the deployment, if not the usual number
     lag_s = LAG_S
     tolerate = ()          # verdicts that this fault is allowed to cause, with the reason in its docstring
-    exits = ()             # kinds of processes that may halt
+    explains = ()          # kinds of violations that the auditor is right to tell of, because the fault is one
 
     def __init__(self, ctx):
         self.ctx, self.bed, self.work, self.random = ctx, ctx.bed, ctx.work, ctx.random
@@ -84,8 +87,9 @@ class Place:
 
     def make(self, fault):
         folder = os.path.join(self.args.state, "deployment")
-        settings = {"offline": {}, **((fault.settings or {}) if fault else {})}
-        return Bed(self.servers, folder, self.args.bin, fault.counts if fault else None, settings, self.net, plant=getattr(self.args, "plant", None))
+        settings = {"offline": {}, "auditor": {"retention": "5s"}, **((fault.settings or {}) if fault else {})}
+        return Bed(self.servers, folder, self.args.bin, fault.counts if fault else None, settings, self.net, plant=getattr(self.args, "plant", None),
+                   slots=fault.slots if fault else None)
 
     def drop(self):
         """The deployment goes, the servers stay."""
@@ -148,6 +152,7 @@ def one(place, fault_class, seed, result):
     bed.crashes.clear()
     bed.samples.clear()
     since = dump.ends(bed)
+    said = {p: len(p.text()) for p in bed.procs["auditor"]}
     history = History(os.path.join(bed.folder, "history.jsonl"))
     ctx.work = work = Workload(bed.edges(), history, seed, **fault_class.workload)
     fault = fault_class(ctx)
@@ -167,10 +172,13 @@ def one(place, fault_class, seed, result):
             stuck.append(f"sends did not resume within {fault.bound_s} s of healing")
         stuck += work.read_all()
         behind = wait_lag(bed, fault.lag_s)
+        work.fill()
         result["recovery_s"] = recovery and round(recovery, 1)
+        auditor.settle(bed, result["notes"])
         fault.more += fault.check()
         run = gather(bed, work, history, since, behind, stuck)
         result["verdicts"] += [v for v in judge(run) if v[0] not in fault.tolerate] + fault.more
+        result["verdicts"] += auditor.verdicts(said, fault.explains)
         result["scanned"], result["records"], result["rows"] = run["scanned"], len(run["log"]), len(run["rows"])
     finally:
         result["operations"], result["fired"] = work.operations(), fault.fired

@@ -78,7 +78,10 @@ class Person(Device):
             self.kicks.append(m.code)
             self.log("over", code=pb.Code.Name(m.code))
         elif kind == pb.LOGIN_RSP:
-            self.heartbeat_s = pb.LoginRsp.FromString(payload).heartbeat_ms / 2000
+            m = pb.LoginRsp.FromString(payload)
+            self.heartbeat_s = m.heartbeat_ms / 2000
+            if m.code == pb.OK:  # pushes may come with it, in the same packet
+                self.user, self.number = m.user, m.device
         elif kind == pb.TOKEN_RSP:
             self.tokens.add(pb.TokenRsp.FromString(payload).token)
         super().take(kind, seq_id, payload)

@@ -9,7 +9,7 @@ import threading
 import time
 
 from device import WAIT_S, Lost, pb
-from person import Person
+from person import PATIENCE_S, Person
 
 OPS = {"chat": 30, "group": 40, "edit": 5, "recall": 2, "react": 5, "repeat": 8, "reconnect": 3, "away": 2, "blink": 2, "read": 6, "ask": 4,
        "invite": 4, "remove": 3, "leave": 2, "join": 2}
@@ -51,6 +51,8 @@ class Workload:
             for k in range(1 + i % 2):
                 self.people.append(Person(login, f"dev-{k}", self.edges, self.history))
                 self.people[-1].trusting = i % 2 == 0
+        for d in self.people:
+            d.patience = WAIT_S  # nothing is broken yet; a busy machine may be slow
         firsts = {d.login: d for d in reversed(self.people)}
         await asyncio.gather(*(d.sign_up(r.randrange(len(self.edges))) for d in firsts.values()))
         await asyncio.gather(*(d.log_in(i) for i, d in enumerate(self.people)))
@@ -61,6 +63,8 @@ class Workload:
             await owner.settled()
             self.groups.append(owner.done[n].conversation)
         await self._known(firsts)
+        for d in self.people:
+            d.patience = PATIENCE_S
 
     async def _known(self, firsts):
         """A device starts where fanout first knows it: until each was shown something live."""
@@ -258,6 +262,12 @@ class Workload:
                 await asyncio.sleep(0.02)
         stuck += [f"{d.login}/{d.number}: shown nothing live at the end" for d in waiting]
         self._learn(owner)
+
+    def fill(self, limit_s=60):
+        """Once more, when nobody is behind: what an ended session still owed was announced meanwhile."""
+        async def all_of_them():
+            await asyncio.gather(*(self._fill(d) for d in self.everybody()))
+        self.call(all_of_them(), limit_s)
 
     async def _fill(self, d):
         """What was announced but not pushed is asked of history; one's own are known by their outcome."""
