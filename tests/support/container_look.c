@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TURN_MS   50
+#define TURN_MS   100
 #define HOLDS_MS  150 /* the engine's proxy closes sooner when nobody listens */
 #define TAIL_SIZE 400 /* of a log, in a message */
 #define BLOCK     512 /* of tar */

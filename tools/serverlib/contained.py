@@ -31,6 +31,7 @@ def image(name, variable):
 class Contained(Server):
     start_limit = 240.0
     port_range = CONTAINER_PORTS
+    turn_s = 0.25  # a look is a request to the engine
     stop_s = 10
     repository = variable = ""
     inside = 0

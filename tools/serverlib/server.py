@@ -42,6 +42,7 @@ class Server:
     ports = ()  # names in the state's table; the first one is for clients
     stop_signals = ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0))
     start_limit = 60.0
+    turn_s = 0.05  # between two looks while it starts
     port_range = PORTS
 
     def __init__(self, state):
@@ -133,7 +134,7 @@ class Server:
             if now > note:
                 say(f"{self.name}: still waiting for the first answer ({now - begin:.0f} s)")
                 note += 10
-            time.sleep(0.05)
+            time.sleep(self.turn_s)
         raise Failure(f"{self.name}: given up, since another server could not start")
 
     def why(self):
