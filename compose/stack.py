@@ -73,12 +73,14 @@ def until(condition, limit_s, what, pause=0.5):
 
 
 class Stack:
-    """A project of compose.yaml in `folder` (default: here). `knobs` win over env files, as the shell's environment does."""
+    """A project of compose.yaml in `folder` (default: here). `knobs` win over env files, as the shell's environment does.
+    COMPOSE_MORE names one more compose file, of what a machine needs (a cgroup_parent, memory limits)."""
 
     def __init__(self, name, env_files=(), knobs=None, folder=HERE):
         self.name, self.folder, self.knobs = name, folder, {k: str(free_port(p)) for k, p in PORTS.items()}
         self.knobs.update(COMPOSE_PROJECT_NAME=name, **(knobs or {}))
-        self.options = ["-f", os.path.join(folder, "compose.yaml")]
+        self.more = [w for w in ("-f", os.environ.get("COMPOSE_MORE")) if os.environ.get("COMPOSE_MORE")]
+        self.options = ["-f", os.path.join(folder, "compose.yaml"), *self.more]
         for f in env_files:
             self.options += ["--env-file", os.path.join(folder, f)]
         self.env = {k: v for k, v in os.environ.items() if not k.startswith("PARLEY_")}
@@ -94,7 +96,7 @@ class Stack:
             raise Wrong(f"{e}\n{self.last_words()}") from None
 
     def smoke(self, env_files=()):
-        options = [w for f in env_files for w in ("--env-file", os.path.join(self.folder, f))]
+        options = [*self.more, *(w for f in env_files for w in ("--env-file", os.path.join(self.folder, f)))]
         run(os.path.join(self.folder, "smoke"), *options, env=self.env, limit_s=600)
 
     def containers(self, every=False):
