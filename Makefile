@@ -374,7 +374,7 @@ install-system: programs
 	install -d $(DESTDIR)$(unitdir)/parley-.service.d $(DESTDIR)$(sysusersdir) $(DESTDIR)$(tmpfilesdir)
 	for u in packaging/systemd/*.service; do sed 's,@bindir@,$(bindir),' $$u > $(DESTDIR)$(unitdir)/$${u##*/} || exit 1; done
 	install -m 644 packaging/systemd/parley.target $(DESTDIR)$(unitdir)
-	install -m 644 packaging/systemd/parley-.service.d/10-parley.conf $(DESTDIR)$(unitdir)/parley-.service.d
+	install -m 644 packaging/systemd/common.conf $(DESTDIR)$(unitdir)/parley-.service.d/10-parley.conf
 	install -m 644 packaging/systemd/parley.sysusers $(DESTDIR)$(sysusersdir)/parley.conf
 	install -m 644 packaging/systemd/parley.tmpfiles $(DESTDIR)$(tmpfilesdir)/parley.conf
 uninstall: ## what `make install` with the same variables put there; nothing else
