@@ -159,7 +159,7 @@ class Deployment:
         except OSError as e:
             return str(e)
 
-    def wait_ready(self, limit_s=90):
+    def wait_ready(self, limit_s=240):
         end, told = time.monotonic() + limit_s, {}
         while True:
             told = {p["name"]: why for p in self.read_processes() if (why := self.ready(p))}
