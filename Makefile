@@ -12,6 +12,7 @@
 #   ONE_BY_ONE=1       for test-containers: one set of servers, one program at a time
 #   SEEDS=20000        for sim: how many schedules;  SEED=N: the first seed
 #   SECONDS=60         for fuzz: of each target
+#   REVISION=…        what parley_build_info says; else the commit
 #   prefix=/usr/local  DESTDIR=  for install and uninstall (also bindir, libdir, includedir, datadir, mandir, unitdir …)
 # `make help` lists the targets.
 
@@ -139,7 +140,7 @@ CORE_LIBS := $(IM_LIB) $(BASE_LIB)
 TEST_LIBS := $(TERMINAL_LIB) $(SUPPORT_LIB) $(PROC_LIB) $(CLIENT_LIB) $(CORE_LIBS)
 
 # ---- targets ----
-.PHONY: all help docs deps deps-dev lint proto-lock format format-check tidy test check unit integration sim bench bench-history-100m bench-rebuild-10m demo fuzz fuzz-smoke \
+.PHONY: all help docs deps deps-dev lint proto-lock format format-check tidy test check unit integration sim bench bench-history-100m bench-rebuild-10m demo check-dashboards fuzz fuzz-smoke \
         coverage install clean tests programs
 all: programs tests lint ## build everything, warnings as errors, with the layer and proto checks
 programs: $(PROGRAMS) $(O)/bin/per_minute $(if $(CLIENT_SRC),$(O)/libparley.a $(O)/libparley.so) $(if $(PROTOS),$(O)/parley.desc)
@@ -209,14 +210,22 @@ $(O)/libparley.so: $(call objs,$(CLIENT_SRC)) $(CORE_LIBS)
 	$(Q)$(CC) -shared -Wl,-soname,libparley.so.0 -Wl,--version-script=$(O)/libparley.map $(if $(SANITIZE),,-Wl,-z,defs) \
 	  $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS)
 
-# ---- programs ----
+# ---- programs; they carry what they were built from, tests do not: a commit links no test again ----
+REVISION ?= $(or $(PARLEY_REVISION),$(shell git rev-parse --short=12 HEAD 2>/dev/null),unknown)
+$(O)/revision.c: FORCE
+	@mkdir -p $(@D)
+	@printf 'extern const char parley_revision[];\nconst char parley_revision[] = "%s";\n' '$(REVISION)' | cmp -s - $@ || \
+	  printf 'extern const char parley_revision[];\nconst char parley_revision[] = "%s";\n' '$(REVISION)' > $@
+$(O)/obj/revision.o: $(O)/revision.c $(O)/flags
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) -c -o $@ $<
 define link
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) -pie $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS)
 endef
 define proc_bin
-$(O)/bin/parley-$(1): $(O)/obj/$(1)/main.o $(if $(filter $(1),$(PROC_LIBS)),$(O)/lib$(1).a) $(CORE_LIBS); $$(link)
+$(O)/bin/parley-$(1): $(O)/obj/$(1)/main.o $(O)/obj/revision.o $(if $(filter $(1),$(PROC_LIBS)),$(O)/lib$(1).a) $(CORE_LIBS); $$(link)
 endef
 $(foreach p,$(PROCS),$(eval $(call proc_bin,$p)))
 $(O)/bin/parley: $(call objs,$(call srcs,client/parley)) $(CLIENT_LIB) $(CORE_LIBS); $(link)
@@ -315,6 +324,8 @@ docs: programs ## the pages that are made from the source: error codes, settings
 	tools/make-errors
 	tools/make-asyncapi
 	tools/make-configuration $(O)/bin
+	tools/make-metrics
+	tools/make-dashboards
 bench: ## the benchmark: private servers, the pipeline, floors measured in the same run
 	@+$(PYTHON_FIRST) PARLEY_BUILD='$(O)' PARLEY_MAKE='$(MAKE)' tools/bench
 bench-history-100m: ## row 11 of the benchmark with 100 million rows of history as well; needs 40 GB
@@ -323,6 +334,8 @@ bench-rebuild-10m: programs ## ten million messages made history again: rows/s a
 	@PARLEY_BUILD='$(O)' tools/bench-rebuild --messages 10000000 --rounds 1
 demo: ## install what is missing, build, start everything and let two demo users talk; Ctrl-C stops it
 	@+$(PYTHON_FIRST) PARLEY_BUILD='$(O)' PARLEY_MAKE='$(MAKE)' tools/demo
+check-dashboards: programs ## every panel and alert against a running pipeline with a Prometheus (Debian's package); DRAW=1 draws docs/screenshots too
+	@PARLEY_BUILD='$(O)' tools/check-dashboards $(if $(DRAW),--draw --seconds 240)
 disaster: ## destroy all that is derived, twice, under people who talk; rebuild it; compare; SEED=n CHEAT=row|queue|account|twice
 	@+$(PYTHON_FIRST) tools/deps && $(MAKE) programs
 	@tools/disaster --bin '$(O)/bin' $(if $(filter file,$(origin SEED)),,--seed $(SEED)) $(if $(CHEAT),--cheat $(CHEAT))

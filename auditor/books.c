@@ -312,6 +312,10 @@ void books_fold(struct books *b, const struct books_folded *f)
         HASH_ADD(hh, k->by_name, name, sizeof e->name, e);
         k->n++;
         k->bytes += e->charge;
+        if (b->conf.hops) {
+            const struct books_message m = books_message(b, k, e);
+            b->conf.hops->numbered(b->conf.hops->ctx, &m, f->rec->edge_time_us);
+        }
         books_meet(b, k, e);
     }
     bound(b, k);

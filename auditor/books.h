@@ -25,14 +25,30 @@
 #define BOOKS_MUST  64    /* members of a message looked for one by one; of more, so many others each time */
 #define BOOKS_HASH  32    /* SHA-256 of text ‖ 0 ‖ content type ‖ 0 ‖ data */
 
+struct books_sight;
+struct books_message {  /* one that has its number; borrowed during the call */
+    struct slice trace; /* 24 bytes or none */
+    struct id16 conv, msg_id;
+    uint64_t seq;
+    int32_t part; /* of im.conversation */
+    int64_t offset, time_ms;
+};
+struct books_hops { /* told as it is seen; each may be told again after a restart */
+    void *ctx;
+    void (*numbered)(void *ctx, const struct books_message *, int64_t edge_time_us);
+    void (*sent)(void *ctx, const struct books_message *, const struct books_sight *);
+    void (*stored)(void *ctx, const struct books_message *);
+};
+
 struct books;
 struct books_conf {
     int32_t parts; /* of im.conversation */
     const char *topic;
     size_t bytes;
     int64_t grace_ms;
-    struct report *report;   /* borrowed */
-    struct bodykeys *bodies; /* borrowed; NULL: sealed bodies are not compared */
+    struct report *report;         /* borrowed */
+    struct bodykeys *bodies;       /* borrowed; NULL: sealed bodies are not compared */
+    const struct books_hops *hops; /* borrowed; NULL: nobody wants to know */
 };
 struct books *books_new(const struct books_conf *); /* NULL: no memory */
 void books_free(struct books *);
@@ -63,7 +79,8 @@ void books_pass(struct books *, int32_t part, int64_t offset);
 struct books_sight {
     const char *topic; /* where it was seen; borrowed for ever */
     int32_t part;      /* likewise */
-    int64_t offset;
+    int64_t offset, time_ms;
+    bool offline; /* in im.offline */
     struct slice trace;
     struct id16 conv;
     uint64_t seq;

@@ -40,9 +40,9 @@ struct early {         /* seen before its message was, or long after */
     struct name name;
     const char *topic;
     int32_t part;
-    int64_t offset;
+    int64_t offset, time_ms;
     uint8_t trace[CODEC_TRACE], trace_n;
-    bool nameless, has_ids, has_body;
+    bool nameless, has_ids, has_body, offline;
     struct id16 msg_id, sender;
     uint8_t body[BOOKS_HASH];
     uint64_t round; /* the one that it came before */
@@ -96,6 +96,17 @@ struct entry *book_find(const struct book *, struct id16 conv, uint64_t seq);
 void book_close_front(struct book *); /* frees what is judged in both ways */
 void books_found(const struct books *, const struct entry *, int32_t part, enum finding_kind,
                  const char *what);
+static inline struct books_message books_message(const struct books *b, const struct book *k,
+                                                 const struct entry *e)
+{
+    return (struct books_message){.trace = {e->trace, e->trace_n},
+                                  .conv = e->name.conv,
+                                  .msg_id = e->msg_id,
+                                  .seq = e->name.seq,
+                                  .part = (int32_t)(k - b->part),
+                                  .offset = e->offset,
+                                  .time_ms = e->time_ms};
+}
 /* books_number.c; entry NULL: it took no number */
 void books_check_number(struct books *, struct book *, const struct books_folded *, const struct entry *);
 /* books_sight.c */

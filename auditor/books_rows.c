@@ -135,6 +135,15 @@ static void compare(struct compare *c, struct entry *e, int64_t to, const struct
         extra(c, &rows[i]);
 }
 
+static void written(const struct books *b, const struct book *k, struct entry *e)
+{
+    e->written = true;
+    if (!b->conf.hops)
+        return;
+    const struct books_message m = books_message(b, k, e);
+    b->conf.hops->stored(b->conf.hops->ctx, &m);
+}
+
 void books_rows(struct books *b, int32_t part, int64_t from, int64_t to, int64_t mark,
                 const struct books_row *rows, size_t n, int64_t now_ms)
 {
@@ -155,6 +164,6 @@ void books_rows(struct books *b, int32_t part, int64_t from, int64_t to, int64_t
     k->suspect_ms = 0;
     k->rows_to = to;
     for (struct entry *e = first_at(k, from); e && e->offset < to; e = e->next)
-        e->written = true;
+        written(b, k, e);
     book_close_front(k);
 }

@@ -31,6 +31,19 @@ static void differs(const struct books *b, const struct early *s, const char *wh
     report_add(b->conf.report, &f);
 }
 
+static void tell_sent(const struct books *b, const struct book *k, const struct entry *e,
+                      const struct early *s)
+{
+    const struct books_message m = books_message(b, k, e);
+    const struct books_sight to = {.topic = s->topic,
+                                   .part = s->part,
+                                   .offset = s->offset,
+                                   .time_ms = s->time_ms,
+                                   .offline = s->offline,
+                                   .n_users = s->n_users};
+    b->conf.hops->sent(b->conf.hops->ctx, &m, &to);
+}
+
 static void entry_seen(struct books *b, struct book *k, struct entry *e, const struct early *s)
 {
     if (s->has_ids && (!id_eq(s->msg_id, e->msg_id) || !id_eq(s->sender, e->sender)))
@@ -38,6 +51,8 @@ static void entry_seen(struct books *b, struct book *k, struct entry *e, const s
     else if (s->has_body && e->body_state == BODY_KNOWN && memcmp(s->body, e->body, BOOKS_HASH) != 0)
         differs(b, s, "another text");
     e->nameless |= s->nameless;
+    if (b->conf.hops)
+        tell_sent(b, k, e, s);
     for (size_t i = 0; e->viewers && i < s->n_users; i++) {
         int64_t at = viewers_find(e->viewers, s->users[i]);
         int bit = at < 0 ? -1 : must_bit(e, at);
@@ -59,6 +74,8 @@ static struct early *early_new(const struct books *b, const struct books_sight *
     e->topic = s->topic;
     e->part = s->part;
     e->offset = s->offset;
+    e->time_ms = s->time_ms;
+    e->offline = s->offline;
     if (s->trace.n == CODEC_TRACE) {
         memcpy(e->trace, s->trace.p, CODEC_TRACE);
         e->trace_n = CODEC_TRACE;

@@ -4,6 +4,8 @@
 #include "common/base/metrics.h"
 #include "common/im/convcache.h"
 #include "common/im/convrec.h"
+#include "common/im/dead.h"
+#include "common/im/traceid.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -47,7 +49,7 @@ static void *auditor_open(const struct core_open *o)
 static enum core_rc stop(const struct auditor *a, const struct record *r, const char *why)
 {
     log_error("conversation record cannot be judged", log_int("part", a->part), log_int("offset", r->offset),
-              log_str("why", why));
+              traceid_log(dead_trace(r->topic, r->value)), log_str("why", why));
     return CORE_STOP;
 }
 

@@ -8,6 +8,7 @@
 #include "auditor/core.h"
 #include "auditor/retention.h"
 #include "auditor/snapshot.h"
+#include "auditor/spans.h"
 #include "auditor/watch.h"
 #include "common/base/log.h"
 #include "common/base/metrics.h"
@@ -17,8 +18,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define TURN_MS  200
-#define ROUND_MS 1000
+#define TURN_MS         200
+#define ROUND_MS        1000
+#define OTLP_TIMEOUT_MS 5000
 
 METRIC_GAUGE(entries, "parley_auditor_open_messages", "Messages read of which not all is judged yet.");
 METRIC_GAUGE(bytes, "parley_auditor_window_bytes", "Memory they take.");
@@ -31,6 +33,8 @@ struct settings {
     struct deploy_settings deploy;
     struct bodyview_settings bodies;
     int64_t window, grace_ms, retention_ms;
+    const char *otlp;
+    int64_t otlp_one_in;
     bool open_bodies;
 };
 
@@ -47,6 +51,10 @@ static const struct conf_def auditor_defs[] = {
             "What PostgreSQL says wrong is looked at again after this time before it is told."),
     CONF_MS("auditor.retention", struct settings, retention_ms, "60s", 1000, 86400000,
             "How often the groups' positions are compared with what the topics still hold."),
+    CONF_STR("auditor.otlp", struct settings, otlp, "",
+             "Where spans of messages go, by OTLP/HTTP as JSON: http://HOST:4318/v1/traces. Empty: nowhere."),
+    CONF_INT("auditor.otlp_one_in", struct settings, otlp_one_in, "1", 1, 1000000,
+             "One trace in so many is exported, chosen by its id; 1: all."),
     CONF_BOOL("auditor.open_bodies", struct settings, open_bodies, "true",
               "Open sealed bodies, to compare what was said with what is kept and delivered; needs the "
               "master key."),
@@ -59,6 +67,8 @@ struct process {
     struct report *report;
     struct books *books;
     struct auditor_shared shared;
+    struct otlp *otlp;
+    struct spans spans;
     struct secrets *secrets;
     struct bodyview *bodies;
     struct rows *rows;
@@ -152,12 +162,20 @@ static bool make(struct process *p)
         !s->open_bodies || p->secrets ? bodyview_new(p->worker.run, d, p->secrets, bodies_ready, p) : NULL;
     if (!p->bodies)
         return false;
+    const char *topic = topics_name(d->topics, T_CONVERSATION);
+    if (s->otlp[0]) {
+        p->otlp = otlp_new(&(struct otlp_conf){s->otlp, s->otlp_one_in, OTLP_TIMEOUT_MS});
+        if (!p->otlp)
+            return false;
+        spans_init(&p->spans, p->otlp, topic);
+    }
     const struct books_conf books = {.parts = parts,
-                                     .topic = topics_name(d->topics, T_CONVERSATION),
+                                     .topic = topic,
                                      .bytes = (size_t)s->window,
                                      .grace_ms = s->grace_ms,
                                      .report = p->report,
-                                     .bodies = bodyview_keys(p->bodies)};
+                                     .bodies = bodyview_keys(p->bodies),
+                                     .hops = p->otlp ? &p->spans.hops : NULL};
     p->books = books_new(&books);
     p->retention = retention_new(p->worker.run->loop, d, p->report);
     p->rows = p->books ? rows_new(p->worker.run, s->deploy.postgres, p->books, parts) : NULL;
@@ -230,6 +248,7 @@ static void fini(struct daemon_run *run)
     bodyview_free(p->bodies);
     worker_release(&p->worker); /* closes what is open, in the books too */
     books_free(p->books);
+    otlp_free(p->otlp);
     secrets_free(p->secrets);
     report_free(p->report);
     free(p);

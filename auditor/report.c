@@ -2,6 +2,7 @@
 
 #include "common/base/log.h"
 #include "common/base/metrics.h"
+#include "common/im/traceid.h"
 
 #include <stdlib.h>
 #include <xxhash.h>
@@ -90,8 +91,8 @@ void report_add(struct report *r, const struct finding *f)
     log_error("a promise is broken", log_str("kind", names[f->kind]), log_str("topic", f->topic),
               log_int("part", f->part), log_int("offset", f->offset),
               log_hex("conversation", f->conv.b, about ? ID_SIZE : 0), log_uint("seq", f->seq),
-              log_hex("user", f->user.b, id_is_zero(f->user) ? 0 : ID_SIZE),
-              log_hex("trace", f->trace.p, f->trace.n), log_str("why", f->what));
+              log_hex("user", f->user.b, id_is_zero(f->user) ? 0 : ID_SIZE), traceid_log(f->trace),
+              log_str("why", f->what));
 }
 
 void report_unjudged(const char *what, int64_t n)

@@ -233,7 +233,7 @@ struct retention *retention_new(struct loop *loop, const struct deploy *deploy, 
     q->bootstrap = strdup(deploy->kafka.bootstrap);
     q->client = strdup(deploy->kafka.client_id);
     q->properties = deploy->kafka.properties ? json_deep_copy(deploy->kafka.properties) : NULL;
-    q->kafka = (struct kconf){q->bootstrap, q->client, q->properties};
+    q->kafka = (struct kconf){.bootstrap = q->bootstrap, .client_id = q->client, .properties = q->properties};
     kask_init(&q->ask, NULL, &r->waker, work, release);
     if (q->bootstrap && q->client)
         return r;

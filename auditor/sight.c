@@ -24,6 +24,8 @@ static struct books_sight sight_of(const struct sight_env *env, const struct rec
     return (struct books_sight){.topic = topics_name(env->topics, r->topic),
                                 .part = r->part,
                                 .offset = r->offset,
+                                .time_ms = r->time_ms,
+                                .offline = r->topic == T_OFFLINE,
                                 .trace = codec_slice(trace)};
 }
 

@@ -4,6 +4,8 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/metrics.h"
+#include "common/im/dead.h"
+#include "common/im/traceid.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -46,7 +48,8 @@ static void on_record(void *ctx, const struct record *r)
         return;
     metric_add(&unreadable, 1);
     log_warn("a record cannot be read: what it may have delivered is not judged", log_int("topic", r->topic),
-             log_int("part", r->part), log_int("offset", r->offset));
+             log_int("part", r->part), log_int("offset", r->offset),
+             traceid_log(dead_trace(r->topic, r->value)));
     books_blind(w->conf.books, clock_wall_ms());
 }
 

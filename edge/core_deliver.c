@@ -94,7 +94,7 @@ static bool late(const struct arrival *a, const Im__DeliverItem *it, size_t i)
 static bool push_to(const struct arrival *a, const Im__DeliverItem *it, struct econn *c, struct buf *item)
 {
     struct edge_core *e = a->e;
-    uint32_t n = delivery_push(e->delivery, &c->d, a->t, item, e->now_ms);
+    uint32_t n = delivery_push(e->delivery, &c->d, a->t, item, e->now_us);
     if (!n) {
         edge_kicked(e, c, IM__CODE__SLOW_READER);
         edge_close(e, c, EDGE_CUT_SLOW);

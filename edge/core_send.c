@@ -3,6 +3,7 @@
 #include "edge/verbs.h"
 
 #include "common/im/push.h"
+#include "common/im/traceid.h"
 
 #include <stdlib.h>
 
@@ -91,6 +92,7 @@ static void produce(struct edge_core *e, struct econn *c, struct send *s)
     Im__Inbound in = IM__INBOUND__INIT;
     Im__Session pb;
     struct session me;
+    uint8_t trace[TRACE_SIZE];
     struct flight f = {.type = s->type,
                        .seq_id = s->seq_id,
                        .client_seq = s->chat.client_seq,
@@ -101,6 +103,8 @@ static void produce(struct edge_core *e, struct econn *c, struct send *s)
         return;
     }
     edge_inbound(e, c, true, s->seq_id, &in, &pb, &me);
+    traceid_begin(s->traceparent, f.msg_id, trace);
+    in.trace = codec_bytes(slice_of(trace, sizeof trace));
     s->chat.conversation = codec_bytes(slice_id(&f.conv));
     s->chat.msg_id = codec_bytes(slice_id(&f.msg_id));
     s->chat.body = &s->body;

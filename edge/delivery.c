@@ -1,13 +1,18 @@
 #include "edge/delivery.h"
 
+#include "common/base/metrics.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+METRIC_HISTOGRAM(confirm_time, "parley_edge_confirm_seconds",
+                 "From a push being queued to the client's confirmation.", 1e-6);
+
 struct node { /* a push; named by index + 1, so that 0 is none */
     ticket t;
     struct buf *item;
-    int64_t at_ms;
+    int64_t at_us;
     uint32_t next;
 };
 
@@ -67,7 +72,7 @@ static bool grow(struct delivery *d)
     return true;
 }
 
-uint32_t delivery_push(struct delivery *d, struct dconn *c, ticket t, struct buf *item, int64_t now_ms)
+uint32_t delivery_push(struct delivery *d, struct dconn *c, ticket t, struct buf *item, int64_t now_us)
 {
     uint32_t n = ditem_of(item)->n;
     if (delivery_count(c) >= d->max || n > DELIVERY_BYTES - c->bytes || c->sent == UINT32_MAX)
@@ -78,7 +83,7 @@ uint32_t delivery_push(struct delivery *d, struct dconn *c, ticket t, struct buf
     struct node *node = &d->nodes[i - 1];
     d->free = node->next;
     offsets_hold(d->offsets, t);
-    *node = (struct node){.t = t, .item = buf_ref(item), .at_ms = now_ms};
+    *node = (struct node){.t = t, .item = buf_ref(item), .at_us = now_us};
     if (c->tail)
         d->nodes[c->tail - 1].next = i;
     else
@@ -105,12 +110,14 @@ static void drop_head(struct delivery *d, struct dconn *c)
     d->free = i;
 }
 
-int delivery_confirm(struct delivery *d, struct dconn *c, uint32_t upto)
+int delivery_confirm(struct delivery *d, struct dconn *c, uint32_t upto, int64_t now_us)
 {
     if (upto > c->sent)
         return -ERANGE;
-    while (c->confirmed < upto)
+    while (c->confirmed < upto) {
+        metric_observe(&confirm_time, now_us - d->nodes[c->head - 1].at_us);
         drop_head(d, c);
+    }
     return 0;
 }
 
@@ -132,7 +139,7 @@ void delivery_each(const struct delivery *d, const struct dconn *c, bounce_fn *f
 
 int64_t delivery_oldest_ms(const struct delivery *d, const struct dconn *c)
 {
-    return c->head ? d->nodes[c->head - 1].at_ms : INT64_MAX;
+    return c->head ? d->nodes[c->head - 1].at_us / 1000 : INT64_MAX;
 }
 
 uint32_t delivery_total(const struct delivery *d)

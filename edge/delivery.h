@@ -47,8 +47,9 @@ static inline bool ditem_owed(uint32_t kind)
 }
 
 /* The push's number; 0: at a cap, cut the connection (nothing was changed). Holds the ticket, references the buf. */
-uint32_t delivery_push(struct delivery *, struct dconn *, ticket, struct buf *, int64_t now_ms);
-int delivery_confirm(struct delivery *, struct dconn *, uint32_t upto); /* -ERANGE: never sent that much */
+uint32_t delivery_push(struct delivery *, struct dconn *, ticket, struct buf *, int64_t now_us);
+/* -ERANGE: never sent that much. How long each took is observed (parley_edge_confirm_seconds). */
+int delivery_confirm(struct delivery *, struct dconn *, uint32_t upto, int64_t now_us);
 
 /* Every unconfirmed push in order; the hold is dropped after the call returns, so take one to keep it. */
 typedef void bounce_fn(void *ctx, ticket, const struct ditem *);

@@ -30,12 +30,13 @@ static void on_lost(void *ctx, const char *why)
     edge_core_lost(e->core);
 }
 
-static bool on_message(void *ctx, int64_t offset, struct slice value)
+static bool on_message(void *ctx, const struct record *r)
 {
     struct edge *e = ctx;
     edge_enter(e);
+    edge_observe_delivery(loop_now_us(e->run->loop) + e->wall_us - r->time_ms * 1000);
     if (!e->lost)
-        edge_core_deliver(e->core, offset, value);
+        edge_core_deliver(e->core, r->offset, r->value);
     return !e->lost && !edge_core_full(e->core);
 }
 
@@ -76,7 +77,7 @@ static void on_tick(struct timer *t)
 {
     struct edge *e = container_of(t, struct edge, tick);
     loop_timer_start(e->run->loop, t, TICK_MS);
-    e->wall_us = clock_wall_ms() * 1000 - loop_now_us(e->run->loop);
+    e->wall_us = clock_wall_us() - loop_now_us(e->run->loop);
     edge_enter(e);
     edge_core_busy(e->core, e->busy.busy);
     edge_core_tick(e->core);
@@ -227,7 +228,7 @@ int edge_init(struct daemon_run *run)
     if (rc)
         return rc;
     ready_wait(run->ready, "slot", "waiting for the topics");
-    e->wall_us = clock_wall_ms() * 1000 - clock_mono_us();
+    e->wall_us = clock_wall_us() - clock_mono_us();
     edge_core_now(e->core, clock_mono_us(), clock_wall_ms() * 1000);
     loop_timer_start(run->loop, &e->tick, TICK_MS);
     return deploy_wait(&e->deploy, run, topics_ready, e);

@@ -50,5 +50,6 @@ void edge_enter(void *edge); /* tells the core the time */
 /* stats.c */
 void edge_export(struct edge *);
 void edge_observe_ack(int64_t us);
+void edge_observe_delivery(int64_t us);
 
 #endif

@@ -35,7 +35,7 @@ enum slot_state {
 struct slot_ops {
     void (*claimed)(void *ctx, uint32_t slot, uint64_t epoch, int64_t next);
     void (*lost)(void *ctx, const char *why);
-    bool (*message)(void *ctx, int64_t offset, struct slice value); /* false: pause until slot_resume() */
+    bool (*message)(void *ctx, const struct record *); /* false: pause until slot_resume() */
     void (*released)(void *ctx);
     void (*fatal)(void *ctx, const char *why);
 };

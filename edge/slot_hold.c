@@ -169,7 +169,7 @@ static bool on_message(void *ctx, const struct record *r, struct kmsg *m)
 {
     struct slot *s = ctx;
     (void)m;
-    if (s->state == SLOT_HELD && !s->ops->message(s->ctx, r->offset, r->value) && s->consumer && !s->paused) {
+    if (s->state == SLOT_HELD && !s->ops->message(s->ctx, r) && s->consumer && !s->paused) {
         s->paused = true;
         kconsumer_pause(s->consumer, s->input, 0);
     }

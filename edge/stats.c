@@ -37,6 +37,10 @@ METRIC_COUNTER(bytes_in, "parley_edge_bytes_in_total", "Bytes from clients.");
 METRIC_COUNTER(bytes_out, "parley_edge_bytes_out_total", "Bytes to clients.");
 METRIC_HISTOGRAM(ack_time, "parley_edge_ack_seconds", "From frame read to ack queued.", 1e-6);
 
+METRIC_HISTOGRAM(delivery_time, "parley_edge_delivery_seconds",
+                 "From a delivery record's time in the log, the broker's in ms, to its push being queued.",
+                 1e-6);
+
 static const char *const cut_names[EDGE_CUTS] = {
     [EDGE_CUT_CLIENT] = "client", [EDGE_CUT_BAD] = "bad_frame", [EDGE_CUT_SLOW] = "slow",
     [EDGE_CUT_SILENT] = "silent", [EDGE_CUT_LOGIN] = "login",   [EDGE_CUT_KICKED] = "kicked",
@@ -46,6 +50,11 @@ static const char *const cut_names[EDGE_CUTS] = {
 void edge_observe_ack(int64_t us)
 {
     metric_observe(&ack_time, us);
+}
+
+void edge_observe_delivery(int64_t us)
+{
+    metric_observe(&delivery_time, us);
 }
 
 static void set(struct metric *m, uint64_t v)

@@ -9,7 +9,7 @@ void verb_ack(struct edge_core *e, struct econn *c, uint32_t seq_id, struct slic
 {
     (void)payload;
     const Im__DeliveryAck *req = (const Im__DeliveryAck *)m;
-    if (delivery_confirm(e->delivery, &c->d, req->upto)) {
+    if (delivery_confirm(e->delivery, &c->d, req->upto, e->now_us)) {
         edge_error(e, c, seq_id, IM__CODE__BAD_FIELD, "upto", 0);
         return;
     }

@@ -8,6 +8,7 @@ bool verb_announce_send(struct edge_core *e, struct econn *c, const ProtobufCMes
     const Im__Announce *req = (const Im__Announce *)m;
     s->conv = id_system();
     s->chat.client_seq = req->client_seq;
+    s->traceparent = req->traceparent;
     s->chat.kind = IM__CONV_KIND__CONV_ANNOUNCEMENT;
     s->body.text = req->text;
     return true;

@@ -6,6 +6,7 @@ bool verb_chat_send(struct edge_core *e, struct econn *c, const ProtobufCMessage
     const Im__SingleChat *req = (const Im__SingleChat *)m;
     const char *field = req->to[0] ? "to" : "to_user";
     s->chat.client_seq = req->client_seq;
+    s->traceparent = req->traceparent;
     s->chat.kind = IM__CONV_KIND__CONV_MESSAGE;
     s->chat.reply_to = req->reply_to;
     s->body.text = req->text;

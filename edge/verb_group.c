@@ -14,6 +14,7 @@ bool verb_group_send(struct edge_core *e, struct econn *c, const ProtobufCMessag
     const Im__GroupChat *req = (const Im__GroupChat *)m;
     s->conv = codec_id(req->conversation);
     s->chat.client_seq = req->client_seq;
+    s->traceparent = req->traceparent;
     s->chat.kind = IM__CONV_KIND__CONV_MESSAGE;
     s->chat.reply_to = req->reply_to;
     s->body.text = req->text;

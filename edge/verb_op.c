@@ -5,6 +5,7 @@
 static void copy(const Im__ConvOp *req, struct send *s)
 {
     s->chat.client_seq = req->client_seq;
+    s->traceparent = req->traceparent;
     s->chat.kind = req->kind;
     s->chat.target = req->target;
     s->chat.role = req->role;

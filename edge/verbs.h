@@ -39,8 +39,9 @@ struct send { /* a request as the log will have it; valid during the call */
     Im__Body body;
     struct named *named; /* whose accounts must exist */
     size_t n_named;
-    bool peer;   /* the first of them is the other of two */
-    bool trusts; /* and is taken on trust when nobody can say */
+    bool peer;               /* the first of them is the other of two */
+    const char *traceparent; /* the client's, "" without */
+    bool trusts;             /* and is taken on trust when nobody can say */
 };
 /* From the request; false: told the client what is wrong. Called again when a look-up was answered. */
 typedef bool send_fn(struct edge_core *, struct econn *, const ProtobufCMessage *, struct send *);

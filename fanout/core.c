@@ -1,13 +1,16 @@
 #include "fanout/core.h"
 
 #include "common/base/arena_protobuf.h"
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/metrics.h"
 #include "common/im/bodykeys.h"
 #include "common/im/codes.h"
 #include "common/im/convcache.h"
 #include "common/im/convrec.h"
+#include "common/im/dead.h"
 #include "common/im/topics.h"
+#include "common/im/traceid.h"
 #include "fanout/ahead.h"
 #include "fanout/tell.h"
 
@@ -18,6 +21,9 @@ METRIC_COUNTER(sequenced, "parley_fanout_sequenced_total", "Messages that were g
 METRIC_COUNTER(noted, "parley_fanout_noted_total", "Records that did something and take no number.");
 METRIC_COUNTER(duplicates, "parley_fanout_duplicates_total", "Records that repeat an earlier send.");
 METRIC_COUNTER(refused, "parley_fanout_refused_total", "Records the conversation refused.", "reason");
+METRIC_HISTOGRAM(
+    numbered, "parley_fanout_sequenced_seconds",
+    "From the frame being read to the message having its number, by the clocks of edge and fanout.", 1e-6);
 METRIC_GAUGE(cache_bytes, "parley_fanout_cache_bytes", "Memory of conversations kept, all partitions.");
 METRIC_GAUGE(cache_convs, "parley_fanout_cache_conversations",
              "Conversations kept in memory, all partitions.");
@@ -69,7 +75,7 @@ static void *fanout_open(const struct core_open *o)
 static enum core_rc stop(const struct fanout *f, const struct record *r, const char *why)
 {
     log_error("conversation record cannot be applied", log_int("part", f->part), log_int("offset", r->offset),
-              log_str("why", why));
+              traceid_log(dead_trace(r->topic, r->value)), log_str("why", why));
     return CORE_STOP;
 }
 
@@ -151,11 +157,13 @@ static void fanout_load(void *core, uint8_t table, struct slice key, struct slic
         ahead_load(&f->ahead, table, key, row);
 }
 
-static void count(const struct conv_outcome *o)
+static void count(const struct conv_outcome *o, const struct convrec *rec)
 {
-    if (o->verdict == CONV_ACCEPTED)
+    if (o->verdict == CONV_ACCEPTED) {
         metric_add(&sequenced, 1);
-    else if (o->verdict == CONV_NOTED)
+        if (rec->edge_time_us > 0)
+            metric_observe(&numbered, clock_wall_us() - rec->edge_time_us);
+    } else if (o->verdict == CONV_NOTED)
         metric_add(&noted, 1);
     else if (o->verdict == CONV_DUPLICATE)
         metric_add(&duplicates, 1);
@@ -195,7 +203,7 @@ static enum core_rc fanout_step(void *core, const struct record *r, int64_t now_
     rc = convcache_apply(f->convs, &rec.event, &out);
     if (rc)
         return stop(f, r, convcache_error(f->convs));
-    count(&out);
+    count(&out, &rec);
     return say(f, r, convcache_last(f->convs), &rec, &out, fx);
 }
 

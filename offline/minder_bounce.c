@@ -3,6 +3,7 @@
 #include "common/base/metrics.h"
 #include "common/im/codec.h"
 #include "common/im/topics.h"
+#include "common/im/traceid.h"
 #include "offline/minder_state.h"
 
 #include <stdlib.h>
@@ -145,6 +146,6 @@ void minder_bounce_item(struct minder_core *m, uint32_t slot, uint64_t epoch, co
         metric_add(&unknown, (int64_t)lost);
         log_warn("a dead edge's message is for connections that nobody knows any more",
                  log_uint("slot", slot), log_uint("epoch", epoch), log_uint("connections", lost),
-                 log_uint("seq", it->seq));
+                 log_uint("seq", it->seq), traceid_log(codec_slice(it->trace)));
     }
 }

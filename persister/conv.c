@@ -3,6 +3,8 @@
 #include "common/im/bodykeys.h"
 #include "common/im/convcache.h"
 #include "common/im/convrec.h"
+#include "common/im/dead.h"
+#include "common/im/traceid.h"
 #include "persister/core.h"
 #include "persister/model.h"
 #include "persister/rows.h"
@@ -53,7 +55,7 @@ static void *pconv_open(const struct core_open *o)
 static enum core_rc stop(const struct pconv *p, const struct record *r, const char *why)
 {
     log_error("conversation record cannot be applied", log_int("part", p->part), log_int("offset", r->offset),
-              log_str("why", why));
+              traceid_log(dead_trace(r->topic, r->value)), log_str("why", why));
     return CORE_STOP;
 }
 

@@ -3,7 +3,9 @@
 #include "common/base/metrics.h"
 #include "common/im/bodykeys.h"
 #include "common/im/codec.h"
+#include "common/im/dead.h"
 #include "common/im/topics.h"
+#include "common/im/traceid.h"
 #include "persister/core.h"
 #include "persister/rowmap.h"
 #include "persister/rows.h"
@@ -57,6 +59,7 @@ static enum core_rc judge(const struct pusers *p, const struct record *r, int rc
     if (rc == 0)
         return CORE_OK;
     log_error("account record cannot be applied", log_int("part", p->part), log_int("offset", r->offset),
+              traceid_log(dead_trace(r->topic, r->value)),
               log_str("why", "its version is newer than this program: upgrade it"));
     return CORE_STOP;
 }
@@ -74,6 +77,7 @@ static enum core_rc open_text(struct pusers *p, const struct record *r, Im__User
         return CORE_LATER;
     case BODY_LOCKED:
         log_error("account record cannot be applied", log_int("part", p->part), log_int("offset", r->offset),
+                  traceid_log(dead_trace(r->topic, r->value)),
                   log_str("why", "the user's key is sealed under a master key that is not in the ring"));
         return CORE_STOP;
     default:

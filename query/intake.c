@@ -6,7 +6,9 @@
 #include "common/base/log.h"
 #include "common/base/metrics.h"
 #include "common/base/offsets.h"
+#include "common/im/dead.h"
 #include "common/im/lease.h"
+#include "common/im/traceid.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -27,7 +29,7 @@ struct part { /* of im.query; offsets NULL: not ours */
     bool paused;
 };
 
-struct dead { /* on its way to im.dlq */
+struct unread { /* on its way to im.dlq */
     struct answer answer;
     struct intake *in;
     struct work_token token;
@@ -147,7 +149,7 @@ void intake_done(struct intake *in, const struct work_token *t)
 
 static void dead_done(struct answer *a, bool ok)
 {
-    struct dead *d = container_of(a, struct dead, answer);
+    struct unread *d = container_of(a, struct unread, answer);
     (void)ok;
     drop(d->in, &d->token);
     free(d);
@@ -155,10 +157,11 @@ static void dead_done(struct answer *a, bool ok)
 
 static void dead_letter(struct intake *in, const struct record *rec, const struct work_token *token)
 {
-    struct dead *d = calloc(1, sizeof *d);
-    log_warn("a question that cannot be read", log_int("part", rec->part), log_int("offset", rec->offset));
+    struct unread *d = calloc(1, sizeof *d);
+    log_warn("a question that cannot be read", log_int("part", rec->part), log_int("offset", rec->offset),
+             traceid_log(dead_trace(rec->topic, rec->value)));
     if (d) {
-        *d = (struct dead){.in = in, .token = *token, .answer = {.done = dead_done}};
+        *d = (struct unread){.in = in, .token = *token, .answer = {.done = dead_done}};
         if (answer_dead(work_answers(in->work), rec, "not a question", &d->answer) == 0)
             return;
     }

@@ -6,6 +6,8 @@
 #include "common/im/bodykeys.h"
 #include "common/im/convcache.h"
 #include "common/im/convrec.h"
+#include "common/im/dead.h"
+#include "common/im/traceid.h"
 #include "common/im/wire.h"
 #include "webhooks/event.h"
 
@@ -57,7 +59,8 @@ static void *hook_open(const struct core_open *o)
 static enum core_rc stop(const struct hook *h, const struct record *r, const char *why)
 {
     log_error("conversation record cannot be applied", log_str("endpoint", h->endpoint->name),
-              log_int("part", h->part), log_int("offset", r->offset), log_str("why", why));
+              log_int("part", h->part), log_int("offset", r->offset),
+              traceid_log(dead_trace(r->topic, r->value)), log_str("why", why));
     return CORE_STOP;
 }
 

@@ -23,6 +23,11 @@ static inline int64_t clock_mono_ms(void)
     return clock_mono_us() / 1000;
 }
 
+static inline int64_t clock_wall_us(void) /* as clock_wall_ms() */
+{
+    return clock_read_us(CLOCK_REALTIME);
+}
+
 static inline int64_t clock_wall_ms(void) /* since 1970; may jump: for people, never for deadlines */
 {
     return clock_read_us(CLOCK_REALTIME) / 1000;

@@ -14,7 +14,8 @@ struct kconf {
     const char *bootstrap; /* "host:port,host:port" */
     const char *client_id; /* shows up in the broker's group descriptions */
     const json_t
-        *properties; /* object: any librdkafka property, last word; may be NULL. Unknown: a warning */
+        *properties;   /* object: any librdkafka property, last word; may be NULL. Unknown: a warning */
+    uint32_t stats_ms; /* how often clients on the loop tell what they count (kstats.h); 0: never */
 };
 
 /* The largest record that producers take, and the largest batch that topics do: a frame of 1 MiB with what is said

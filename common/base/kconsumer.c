@@ -1,6 +1,7 @@
 /* kconsumer.c: the member: rebalances, committed offsets, commits, closing. */
 #include "common/base/kconsumer.h"
 #include "common/base/kconsumer_int.h"
+#include "common/base/kstats.h"
 #include "common/base/log.h"
 
 #include <errno.h>
@@ -175,6 +176,7 @@ static rd_kafka_t *make_client(struct kconsumer *c)
     rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
     rd_kafka_conf_set_error_cb(conf, on_error);
     rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_OFFSET_COMMIT);
+    kstats_ask(conf, &k->kafka);
     rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
     if (!rk) {
         log_error("kafka consumer not created", log_str("why", why));
@@ -182,6 +184,7 @@ static rd_kafka_t *make_client(struct kconsumer *c)
         return NULL;
     }
     rd_kafka_poll_set_consumer(rk);
+    kstats_follow(rk, k->group);
     return rk;
 }
 
@@ -287,6 +290,7 @@ void kconsumer_free(struct kconsumer *c)
     }
     while (c->commits)
         kc_commit_end(c->commits, -ESTALE);
+    kstats_forget(c->rk);
     if (c->rk)
         end_client(c);
     if (c->waker_up)

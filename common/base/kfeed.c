@@ -1,5 +1,6 @@
 #include "common/base/kview_int.h"
 
+#include "common/base/kstats.h"
 #include "common/base/log.h"
 
 #include <errno.h>
@@ -39,6 +40,7 @@ int kfeed_init(struct kfeed *f, struct loop *loop, const struct kconf *kc, const
         return -EINVAL;
     rd_kafka_conf_set_opaque(conf, opaque);
     rd_kafka_conf_set_error_cb(conf, error);
+    kstats_ask(conf, kc);
     char why[256];
     f->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
     if (!f->rk) {
@@ -47,6 +49,7 @@ int kfeed_init(struct kfeed *f, struct loop *loop, const struct kconf *kc, const
         return -EIO;
     }
     rd_kafka_poll_set_consumer(f->rk);
+    kstats_follow(f->rk, "view");
     int rc = loop_waker_init(loop, &f->waker, fn);
     if (rc < 0) {
         kfeed_release(f, loop);
@@ -64,6 +67,7 @@ void kfeed_release(struct kfeed *f, struct loop *loop)
         rd_kafka_queue_io_event_enable(f->queue, -1, NULL, 0);
         rd_kafka_queue_destroy(f->queue);
     }
+    kstats_forget(f->rk);
     if (f->rk) {
         rd_kafka_assign(f->rk, NULL);
         rd_kafka_destroy_flags(f->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);

@@ -1,4 +1,5 @@
 #include "common/base/kproducer.h"
+#include "common/base/kstats.h"
 #include "common/base/log.h"
 #include "common/base/loop.h"
 
@@ -183,11 +184,14 @@ static rd_kafka_t *make_client(struct kproducer *p)
     rd_kafka_conf_set_opaque(conf, p);
     rd_kafka_conf_set_dr_msg_cb(conf, on_report);
     rd_kafka_conf_set_error_cb(conf, on_error);
+    kstats_ask(conf, &c->kafka);
     rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
     if (!rk) {
         log_error("kafka producer not created", log_str("why", why));
         rd_kafka_conf_destroy(conf);
+        return NULL;
     }
+    kstats_follow(rk, "producer");
     return rk;
 }
 
@@ -252,6 +256,7 @@ void kproducer_free(struct kproducer *p, int flush_ms)
     for (size_t i = 0; p->topics && i < p->conf.n_topics; i++)
         if (p->topics[i])
             rd_kafka_topic_destroy(p->topics[i]);
+    kstats_forget(p->rk);
     if (p->rk)
         rd_kafka_destroy(p->rk);
     if (p->waker_up) {

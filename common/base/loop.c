@@ -1,6 +1,7 @@
 #include "common/base/loop.h"
 
 #include "common/base/clock.h"
+#include "common/base/metrics.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -10,6 +11,10 @@
 #include <unistd.h>
 
 enum { EVENTS = 256 };
+
+METRIC_HISTOGRAM(turn_time, "parley_loop_turn_seconds",
+                 "Work between two waits of the event loop; the rate of its sum is the loop's busy share.",
+                 1e-6);
 
 struct loop {
     int epoll;
@@ -271,14 +276,14 @@ int loop_signal_add(struct loop *l, struct loop_signal *s, int signo, void (*fn)
 
 /* ---- turning ---- */
 
-static int wait_ms(struct loop *l, int max_wait_ms)
+static int wait_ms(struct loop *l, int max_wait_ms, int64_t now_us)
 {
     if (l->again || l->jobs || l->code >= 0)
         return 0;
     int64_t next = timer_wheel_next(l->timers);
     if (next == INT64_MAX)
         return max_wait_ms;
-    int64_t ms = next - clock_mono_ms();
+    int64_t ms = next - now_us / 1000;
     if (ms < 0)
         ms = 0;
     if (max_wait_ms >= 0 && ms > max_wait_ms)
@@ -289,8 +294,10 @@ static int wait_ms(struct loop *l, int max_wait_ms)
 int loop_turn(struct loop *l, int max_wait_ms)
 {
     run_hooks(l);
-    int ms = wait_ms(l, max_wait_ms);
+    int64_t before_us = clock_mono_us();
+    int ms = wait_ms(l, max_wait_ms, before_us);
     l->again = false;
+    metric_observe(&turn_time, before_us - l->now_us);
     int n = epoll_wait(l->epoll, l->events, EVENTS, ms);
     if (n < 0 && errno != EINTR)
         return -errno;

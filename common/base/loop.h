@@ -7,7 +7,8 @@
  * A hook is where a process looks at what a turn has gathered and carries it out (step a batch, flush
  * sockets); it runs before every wait. Everything handed to the loop is embedded in its owner's struct and
  * found again with container_of(); adding, changing and removing never allocates. Only loop_wake() may be
- * called from another thread. Callbacks may remove and free anything, themselves included.
+ * called from another thread. Callbacks may remove and free anything, themselves included. How long turns
+ * take is measured: parley_loop_turn_seconds.
  */
 #ifndef PARLEY_BASE_LOOP_H
 #define PARLEY_BASE_LOOP_H

@@ -1,10 +1,13 @@
 #include "common/base/ready.h"
 
 #include "common/base/log.h"
+#include "common/base/metrics.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+METRIC_GAUGE(is_ready, "parley_ready", "1: the process waits for nothing.");
 
 enum { REMIND_MS = 10000, WHY = 160 };
 
@@ -76,6 +79,7 @@ void ready_wait(struct ready *r, const char *name, const char *why)
     if (c->missing && !strncmp(c->why, why, WHY - 1))
         return;
     c->missing = true;
+    metric_set(&is_ready, 0);
     snprintf(c->why, WHY, "%s", why);
     log_info("waiting", log_str("for", name), log_str("why", c->why));
     if (!timer_running(&r->remind))
@@ -90,6 +94,7 @@ void ready_ok(struct ready *r, const char *name)
     c->missing = false;
     log_info("no longer waiting", log_str("for", name));
     if (ready_all(r)) {
+        metric_set(&is_ready, 1);
         loop_timer_stop(r->loop, &r->remind);
         log_info("ready");
     }

@@ -322,6 +322,27 @@ static void append(struct spart *p, struct batch *b)
     p->n_batches++;
 }
 
+/* What of it was stepped, by age. */
+static void note_ages(struct batch *b)
+{
+    struct batch_age *a = b->stepped ? arena_alloc(b->arena, b->stepped * sizeof *a) : NULL;
+    uint32_t n = 0;
+    if (!a)
+        return;
+    for (uint32_t i = 0, k = 0; i < b->n_recs && k < b->stepped; i++) {
+        if (b->recs[i].input == SHELL_OFFERED)
+            continue;
+        k++;
+        if (n && a[n - 1].time_ms == b->recs[i].r.time_ms)
+            a[n - 1].n++;
+        else
+            a[n++] = (struct batch_age){b->recs[i].r.time_ms, 1};
+    }
+    b->ages = a;
+    b->n_ages = n;
+    shell_count_ages(b, "stepped");
+}
+
 static void step(struct batch *b)
 {
     struct spart *p = b->part;
@@ -344,6 +365,7 @@ static void step(struct batch *b)
     if (p->decl->ops->end)
         p->decl->ops->end(p->core, now, &b->fx);
     b->fx.quiet = false;
+    note_ages(b);
     drop_records(b);
     shell_crash(p, "step");
     shell_count_batch(p, b->stepped);

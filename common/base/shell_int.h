@@ -95,6 +95,11 @@ struct batch {
     size_t n_keys;
     struct srow *unindexed;     /* first row not yet in the index */
     int64_t upto[STORE_TOPICS]; /* next offsets after it */
+    struct batch_age { /* runs of records that the log took in the same ms, for metrics; in the arena */
+        int64_t time_ms;
+        uint32_t n;
+    } * ages;
+    uint32_t n_ages;
 };
 
 /* ---- partition ---- */
@@ -251,6 +256,8 @@ struct commit_token {
 void shell_count_batch(const struct spart *, uint32_t records);
 void shell_count_dead(const struct spart *);
 void shell_count_put(const struct spart *, int64_t us);
+/* How old its records are: "stepped", "stored". */
+void shell_count_ages(const struct batch *, const char *at);
 void shell_crash(const struct spart *, const char *step);
 
 #endif

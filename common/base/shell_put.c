@@ -102,8 +102,9 @@ static void on_put(void *ctx, enum store_rc rc)
         p->mark = p->put_mark;
         backoff_reset(&p->backoff);
         spart_wait(p, NULL);
-        while (end && end->state == BATCH_PUTTING)
-            end = end->next;
+        for (; end && end->state == BATCH_PUTTING; end = end->next)
+            if (end->n_rows)
+                shell_count_ages(end, "stored");
         finish_until(p, end);
         arena_reset(p->put_arena);
         p->commit_due = true;

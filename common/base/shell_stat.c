@@ -1,4 +1,5 @@
 /* shell_stat.c: metrics, readiness and crash points of shells. */
+#include "common/base/clock.h"
 #include "common/base/crash.h"
 #include "common/base/metrics.h"
 #include "common/base/ready.h"
@@ -18,6 +19,10 @@ METRIC_GAUGE(halted, "parley_core_halted_partitions", "Partitions that stopped a
 METRIC_GAUGE(open_parts, "parley_core_open_partitions", "Partitions being worked on.", "core");
 METRIC_HISTOGRAM(put_time, "parley_core_put_seconds", "From giving rows to the store to its answer.", 1e-6,
                  "core");
+METRIC_HISTOGRAM(
+    record_age, "parley_core_record_age_seconds",
+    "From a record's time in the log, the broker's in ms, to its step, and to its rows being stored.", 1e-6,
+    "core,at");
 METRIC_GAUGE(part_lag, "parley_core_partition_lag_records", "Records behind the high watermark.",
              "partition");
 
@@ -49,6 +54,18 @@ void shell_count_dead(const struct spart *p)
 void shell_count_put(const struct spart *p, int64_t us)
 {
     metric_observe(metric_with(&put_time, p->decl->name), us);
+}
+
+void shell_count_ages(const struct batch *b, const char *at)
+{
+    char value[64];
+    if (!b->n_ages)
+        return;
+    snprintf(value, sizeof value, "%s,%s", b->part->decl->name, at);
+    struct metric *m = metric_with(&record_age, value);
+    int64_t now_us = clock_wall_us();
+    for (uint32_t i = 0; i < b->n_ages; i++)
+        metric_observe_n(m, now_us - b->ages[i].time_ms * 1000, b->ages[i].n);
 }
 
 #define NAMES 24 /* parley-webhooks has a shell for each endpoint */

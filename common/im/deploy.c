@@ -20,6 +20,8 @@ const struct conf_def deploy_defs[DEPLOY_DEFS] = {
     CONF_LIST("kafka.properties", struct deploy_settings, kafka_properties, NULL,
               "Further librdkafka properties as name=value; they have the last word.",
               .flags = CONF_SENSITIVE),
+    CONF_MS("kafka.statistics", struct deploy_settings, kafka_statistics, "10s", 0, 3600000,
+            "How often Kafka clients tell what they count, for the metrics parley_kafka_*; 0: never."),
     CONF_STR("postgres.conninfo", struct deploy_settings, postgres, "postgresql://127.0.0.1:5432/parley",
              "PostgreSQL, as libpq takes it.", .env = "PARLEY_POSTGRES", .flags = CONF_SENSITIVE),
     CONF_STR("redis.url", struct deploy_settings, redis, "redis://127.0.0.1:6379",
@@ -34,8 +36,8 @@ const struct conf_def deploy_defs[DEPLOY_DEFS] = {
 };
 
 const char *const deploy_sections[] = {
-    "kafka",  "postgres", "redis",     "log",     "http",         "topics", "secrets", "edge",
-    "router", "fanout",   "persister", "offline", "conversation", "query",  "webhooks", "auditor", "gateway", NULL};
+    "kafka",  "postgres",  "redis",   "log",          "http",  "topics",   "secrets", "edge",    "router",
+    "fanout", "persister", "offline", "conversation", "query", "webhooks", "auditor", "gateway", NULL};
 
 /* Asks in a thread: the loop must answer whoever wants to know what is waited for. */
 struct deploy_wait {
@@ -105,8 +107,10 @@ int deploy_init(struct deploy *d, const struct deploy_settings *settings, const 
     int rc = read_properties(d);
     if (rc == 0)
         rc = make_table(d);
-    d->kafka = (struct kconf){
-        .bootstrap = settings->bootstrap, .client_id = d->instance, .properties = d->properties};
+    d->kafka = (struct kconf){.bootstrap = settings->bootstrap,
+                              .client_id = d->instance,
+                              .properties = d->properties,
+                              .stats_ms = (uint32_t)settings->kafka_statistics};
     if (rc)
         deploy_release(d);
     return rc;

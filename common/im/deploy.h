@@ -15,12 +15,13 @@
 struct deploy_settings {
     const char *bootstrap;                      /* kafka.bootstrap */
     struct conf_list kafka_properties;          /* kafka.properties: "name=value" */
+    int64_t kafka_statistics;                   /* kafka.statistics, ms */
     const char *postgres;                       /* postgres.conninfo */
     const char *redis;                          /* redis.url */
     const char *topics_file, *profile, *prefix; /* topics.* */
 };
 
-#define DEPLOY_DEFS 7
+#define DEPLOY_DEFS 8
 extern const struct conf_def deploy_defs[DEPLOY_DEFS];
 /* DEPLOY_TABLE(struct settings, deploy): the struct deploy_settings in it */
 #define DEPLOY_TABLE(S, field) CONF_TABLE(deploy_defs, S, field)

@@ -58,7 +58,7 @@ static void push_record(struct world *w)
         if (rng_below(&w->rng, 3))
             continue;
         struct model *m = &w->model[i];
-        uint32_t n = delivery_push(w->d, &w->conns[i], t, b, r);
+        uint32_t n = delivery_push(w->d, &w->conns[i], t, b, 1000LL * r);
         if (m->n == MAX) {
             assert_int_equal(n, 0);
             continue;
@@ -76,7 +76,7 @@ static void confirm(struct world *w)
     unsigned i = (unsigned)rng_below(&w->rng, CONNS);
     struct model *m = &w->model[i];
     uint32_t upto = m->confirmed + (uint32_t)rng_below(&w->rng, m->n + 2);
-    int rc = delivery_confirm(w->d, &w->conns[i], upto);
+    int rc = delivery_confirm(w->d, &w->conns[i], upto, 0);
     if (upto > m->sent) {
         assert_int_equal(rc, -ERANGE);
         return;
@@ -87,7 +87,7 @@ static void confirm(struct world *w)
         memmove(m->v, m->v + 1, --m->n * sizeof m->v[0]);
         m->confirmed++;
     }
-    assert_int_equal(delivery_confirm(w->d, &w->conns[i], upto / 2), 0); /* an older one changes nothing */
+    assert_int_equal(delivery_confirm(w->d, &w->conns[i], upto / 2, 0), 0); /* an older one changes nothing */
 }
 
 static void check(struct world *w)
@@ -164,7 +164,7 @@ static void test_bytes_are_bounded(void **state)
     for (uint32_t i = 1; i <= DELIVERY_BYTES / n; i++)
         assert_int_equal(delivery_push(d, &c, t, b, 0), i);
     assert_int_equal(delivery_push(d, &c, t, b, 0), 0);
-    assert_int_equal(delivery_confirm(d, &c, 1), 0);
+    assert_int_equal(delivery_confirm(d, &c, 1, 0), 0);
     assert_true(delivery_push(d, &c, t, b, 0) != 0);
     delivery_cut(d, &c, NULL, NULL);
     assert_int_equal(b->refs, 1);
