@@ -178,7 +178,7 @@ def one(place, fault_class, seed, result):
         fault.more += fault.check()
         run = gather(bed, work, history, since, behind, stuck)
         result["verdicts"] += [v for v in judge(run) if v[0] not in fault.tolerate] + fault.more
-        result["verdicts"] += auditor.verdicts(said, fault.explains)
+        result["verdicts"] += auditor.verdicts(said, fault.explains, run["rows"], result["notes"])
         result["scanned"], result["records"], result["rows"] = run["scanned"], len(run["log"]), len(run["rows"])
     finally:
         result["operations"], result["fired"] = work.operations(), fault.fired
