@@ -84,6 +84,8 @@ class Deployment:
         self.servers = Servers(self.state)
         with open(self.config, encoding="utf-8") as f:
             self.prefix = json.load(f).get("topics", {}).get("prefix", "")
+        with open(os.path.join(TREE, "schema", "topics.json"), encoding="utf-8") as f:
+            self.slots = json.load(f)["slots"]["small"]
         self.schema = "public"
         self.read_processes()
         if not any(p["kind"] == "edge" for p in self.processes) or not self.alive():

@@ -16,7 +16,7 @@ class Guest(person.Person):
     """Counts what was pushed once more and recognised by its number; claims its own messages too, as a client that remembers
     does: a claim with a hole would leave in the log less than what the device has."""
 
-    repeats = 0
+    patience, repeats = 20.0, 0
 
     def confirm(self):
         ack = pb.DeliveryAck(upto=self.delivery)
