@@ -282,6 +282,7 @@ void otlp_free(struct otlp *o)
     pthread_mutex_unlock(&o->lock);
     pthread_join(o->thread, NULL);
     metric_add(o->failed, (int64_t)o->n);
+    metric_set(&waiting, 0);
     pthread_cond_destroy(&o->more);
     pthread_mutex_destroy(&o->lock);
     release(o);

@@ -98,11 +98,19 @@ static void on_done(void *ctx, struct MHD_Connection *c, void **mine, enum MHD_R
 
 static void collect(void)
 {
-    collector = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD, (uint16_t)collector_port, NULL, NULL,
-                                 on_request, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_done, NULL,
-                                 MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_END);
+    /* Its port may be in use a moment longer. */
+    for (int64_t by = clock_mono_ms() + pl_ms(PL_WAIT_MS); !collector && clock_mono_ms() < by;)
+        collector =
+            MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD, (uint16_t)collector_port, NULL, NULL,
+                             on_request, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_done, NULL, MHD_OPTION_END);
     assert_non_null(collector);
     collector_port = MHD_get_daemon_info(collector, MHD_DAEMON_INFO_BIND_PORT)->port;
+}
+
+static void go_away(void)
+{
+    MHD_stop_daemon(collector);
+    collector = NULL;
 }
 
 /* A copy of the one span of that name in the trace; NULL: not yet. */
@@ -246,7 +254,7 @@ static void a_dead_collector_costs_spans_only(void **state)
     (void)state;
     assert_true(spans_that("sent") >= 6);
     assert_true(spans_that("failed") == 0);
-    MHD_stop_daemon(collector);
+    go_away();
     uint64_t seq = person_say(&anna, bert.login, "nobody listens");
     person_placed(&anna, seq);
     UNTIL(pl, spans_that("failed") > 0);
