@@ -1,6 +1,9 @@
 #include "bench/args.h"
 
+#include "common/base/addr.h"
+
 #include <errno.h>
+#include <netdb.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -73,4 +76,27 @@ int args_parse(const char *about, const struct arg *a, size_t n, int argc, char 
 const char *args_postgres(const char *given)
 {
     return given && strcmp(given, "env") == 0 ? getenv("PARLEY_POSTGRES") : given;
+}
+
+int args_edges(struct arg_list *edges)
+{
+    for (size_t i = 0; i < edges->n; i++) {
+        struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
+        struct sockaddr_storage to;
+        socklen_t len;
+        char host[256], text[ADDR_TEXT];
+        const char *given = edges->v[i], *colon = strrchr(given, ':');
+        if (!addr_parse(given, &to, &len))
+            continue;
+        snprintf(host, sizeof host, "%.*s", colon ? (int)(colon - given) : 0, given);
+        if (!colon || getaddrinfo(host, colon + 1, &hints, &found)) {
+            fprintf(stderr, "parley-bench: --edge %s: no such address\n", given);
+            return -EINVAL;
+        }
+        edges->v[i] = strdup(addr_format(text, found->ai_addr)); /* kept to the end */
+        freeaddrinfo(found);
+        if (!edges->v[i])
+            return -ENOMEM;
+    }
+    return 0;
 }

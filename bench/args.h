@@ -28,6 +28,9 @@ struct arg {
 /* A conninfo may hold a password, which arguments show to everybody: "env" stands for $PARLEY_POSTGRES. */
 const char *args_postgres(const char *given);
 
+/* Names become addresses, each the first one it has; before the clock runs. 0, or after having said why. */
+int args_edges(struct arg_list *);
+
 int args_parse(const char *about, const struct arg *, size_t n, int argc, char **argv);
 
 #endif

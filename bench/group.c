@@ -203,6 +203,8 @@ int command_group(int argc, char **argv)
     int rc = args_parse(about, args, ARRAY_LEN(args), argc, argv);
     if (rc)
         return rc - 1;
+    if (args_edges(&o->edges))
+        return 2;
     o->postgres = args_postgres(o->postgres);
     if (!o->edges.n || !o->receivers || o->size > 2000 || procs_init(&g.procs, &o->processes)) {
         fprintf(stderr, "parley-bench: group needs --edge, --receivers, --size up to 2000\n");

@@ -341,6 +341,8 @@ int command_load(int argc, char **argv)
     int rc = args_parse(about, args, ARRAY_LEN(args), argc, argv);
     if (rc)
         return rc - 1;
+    if (args_edges(&o->edges))
+        return 2;
     o->postgres = args_postgres(o->postgres);
     if (loop_new(&l.loop) < 0)
         return 1;

@@ -227,6 +227,8 @@ static int parse_and_run(struct logins *l, const char *about, int argc, char **a
     int rc = args_parse(about, args, ARRAY_LEN(args), argc, argv);
     if (rc)
         return rc - 1;
+    if (args_edges(&l->links.edges))
+        return 2;
     if ((!l->echo && !l->links.edges.n) || !l->in_flight || l->n_people < 2 * l->in_flight ||
         procs_init(&l->procs, &l->processes)) {
         fprintf(stderr, "parley-bench: logins needs --edge, and twice as many --people as --in-flight\n");

@@ -264,6 +264,8 @@ int command_pages(int argc, char **argv)
                         ARRAY_LEN(args), argc, argv);
     if (rc)
         return rc - 1;
+    if (args_edges(&p.links.edges))
+        return 2;
     p.postgres = args_postgres(p.postgres);
     if (!p.links.edges.n || !p.postgres || !p.in_flight || procs_init(&p.procs, &p.processes) ||
         people_read(&p.people, p.accounts, PAGE_PEOPLE))

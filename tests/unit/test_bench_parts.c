@@ -1,4 +1,5 @@
 /* Parts of the load generator that figures rest on: places of pages, and the file of accounts. */
+#include "bench/args.h"
 #include "bench/page.h"
 #include "bench/people.h"
 
@@ -7,6 +8,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -60,12 +62,29 @@ static void people_are_those_of_the_file(void **state)
     assert_true(people_read(&p, path, 1) < 0);
 }
 
+static void names_of_edges_become_addresses(void **state)
+{
+    (void)state;
+    struct arg_list edges = {{"127.0.0.1:7000", "[::1]:7001"}, 2};
+    assert_int_equal(args_edges(&edges), 0);
+    assert_string_equal(edges.v[0], "127.0.0.1:7000");
+    assert_string_equal(edges.v[1], "[::1]:7001");
+    edges =
+        (struct arg_list){{"127.1:7000"}, 1}; /* no numeric address to addr_parse, and needs no resolver */
+    assert_int_equal(args_edges(&edges), 0);
+    assert_string_equal(edges.v[0], "127.0.0.1:7000");
+    free((void *)(uintptr_t)edges.v[0]);
+    edges = (struct arg_list){{"no-port-at-all"}, 1};
+    assert_int_not_equal(args_edges(&edges), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(places_have_a_whole_page_below),
         cmocka_unit_test(same_seed_same_places),
         cmocka_unit_test(people_are_those_of_the_file),
+        cmocka_unit_test(names_of_edges_become_addresses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
