@@ -41,7 +41,7 @@ class Server:
     title = ""
     ports = ()  # names in the state's table; the first one is for clients
     stop_signals = ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0))
-    start_limit = 60.0
+    start_limit = float(os.environ.get("SERVERS_START_S", "60"))  # a busy machine needs longer
     turn_s = 0.05  # between two looks while it starts
     port_range = PORTS
 
