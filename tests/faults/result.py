@@ -1,5 +1,6 @@
 """result.py: docs/faults/RESULT.md, made from the results of one run or of several."""
 import json
+import re
 
 HEAD = """# Faults: the last long run
 
@@ -8,6 +9,7 @@ how it is judged. *Fired*: how often the fault really happened. *Recovery*: seco
 it said afterwards, worst seed.
 
 """
+PATH = re.compile(r"(?<![\w.:/])/(?:[\w.-]+/)+\S*")  # of the machine that it ran on
 
 
 def read(paths):
@@ -41,7 +43,7 @@ def spread(results, field):
 
 def told(r):
     return [f"- {r['fault']} ({r['title']}), seed {r['seed']}, commit {r.get('commit', 'not recorded')}: **{verdict}** "
-            f"{' '.join(str(text).split())[:300]}\n" for verdict, text in r["verdicts"]]
+            f"{PATH.sub('…', ' '.join(str(text).split()))[:300]}\n" for verdict, text in r["verdicts"]]
 
 
 def page(results, again=(), wanted=()):
@@ -52,7 +54,8 @@ def page(results, again=(), wanted=()):
     rows = {}
     for r in results:
         rows.setdefault((r["fault"], r["title"]), []).append(r)
-    short = [f"{n} ({t}): {len(rows.get((n, t), ()))} of {len(seeds)} seeds" for n, t in wanted if len(rows.get((n, t), ())) < len(seeds)]
+    most = max((len(rs) for rs in rows.values()), default=0)
+    short = [f"{n} ({t}): {len(rows.get((n, t), ()))} of {most} seeds" for n, t in wanted if len(rows.get((n, t), ())) < most]
     lines = [HEAD, f"- commit {spread(results, 'commit')}; {' to '.join(sorted({*days[:1], *days[-1:]})) or 'day not recorded'}\n",
              f"- machine: {spread(results, 'machine')}\n",
              f"- seeds: {', '.join(map(str, seeds))}; {len(results)} runs, {sum(r['operations'] for r in results):,} operations, "
