@@ -14,6 +14,8 @@ WORKDIR /src
 COPY . .
 # The same source and the same packages give the same bytes: no build path, no time, no order of a directory.
 ARG SOURCE_DATE_EPOCH=0
+# What parley_build_info says; there is no .git here to ask.
+ARG REVISION=unknown
 RUN flags="-ffile-prefix-map=/src=. -ffile-prefix-map=/build=build" \
     && make -j"$(nproc)" B=/build CFLAGS="$flags" programs \
     && make B=/build CFLAGS="$flags" install-programs DESTDIR=/out prefix=/usr \
