@@ -22,7 +22,7 @@ from serverlib.engine import LABEL, Engine  # noqa: E402
 BUILD = os.path.abspath(os.environ.get("PARLEY_BUILD") or os.path.join(TREE, "build"))
 SLOWER = int(os.environ.get("TEST_SLOWER", "1"))
 REAP_S = 10 * SLOWER
-UP_S = 300
+UP_S = 300 * SLOWER
 ROOT = tempfile.mkdtemp(prefix="parley-test-leaves.", dir="/tmp")
 SERVERS = os.path.join(TREE, "tools", "servers")
 engine = Engine()

@@ -83,7 +83,8 @@ def test_redis_dies_and_comes_back():
 def main():
     global pipeline, servers
     with containers.Servers(when_killed) as servers:
-        pipeline = Processes(folder, BIN, servers.environment, COUNTS, stderr_say)
+        settings = {"PARLEY_EDGE_LOGIN": "60s"}  # a machine that runs all this may be slow
+        pipeline = Processes(folder, BIN, {**servers.environment, **settings}, COUNTS, stderr_say)
         try:
             pipeline.prepare()
             pipeline.start()

@@ -208,27 +208,15 @@ int container_state(struct container *c, json_t **answer)
     return engine_json(&c->run->engine, "GET", path, NULL, answer);
 }
 
-/* "2026-01-02T03:04:05.123456789Z" as "seconds.nanoseconds" */
-static void note_start(struct container *c)
-{
-    json_t *answer;
-    struct tm tm = {0};
-    if (container_state(c, &answer))
-        return;
-    const char *at = json_string_value(json_object_get(json_object_get(answer, "State"), "StartedAt"));
-    const char *rest = at ? strptime(at, "%Y-%m-%dT%H:%M:%S", &tm) : NULL;
-    if (rest)
-        snprintf(c->since, sizeof c->since, "%lld%.*s", (long long)timegm(&tm), (int)strcspn(rest, "Z"),
-                 rest);
-    json_decref(answer);
-}
-
 int container_start(struct container *c)
 {
-    int rc = container_post(c, "start", 0);
-    if (!rc)
-        note_start(c);
-    return rc;
+    struct timespec t;
+    if (container_running(c))
+        return 0;
+    /* Not when the engine says that it started: its first lines may be older. */
+    clock_gettime(CLOCK_REALTIME, &t);
+    snprintf(c->since, sizeof c->since, "%lld.%09ld", (long long)t.tv_sec, t.tv_nsec);
+    return container_post(c, "start", 0);
 }
 
 int container_start_new(struct container_run *run, const struct container_conf *conf, struct container **out)

@@ -129,7 +129,10 @@ class Contained(Server):
 
     def remove(self):
         if self.found():
-            self.keep_log()
+            try:
+                self.keep_log()
+            except (Failure, OSError) as e:
+                say(f"{self.name}: its log was not kept: {e}")
             self.engine.remove(self.container)
             say(f"{self.name}: container removed")
 
