@@ -41,11 +41,13 @@ static void set_all(const char *env)
         putenv(w);
 }
 
-static void become(struct pl *pl, enum pl_kind kind, int i, const char *env)
+static void become(struct pl *pl, enum pl_kind kind, int i, const char *env, pid_t parent)
 {
     struct pl_proc *p = &pl->procs[kind][i];
     char path[PATH_MAX + 32], name[32];
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(1); /* it died before that */
     int fd = open(p->log, O_WRONLY | O_CREAT | O_APPEND, 0600);
     dup2(fd, STDOUT_FILENO);
     dup2(fd, STDERR_FILENO);
@@ -71,10 +73,10 @@ void pl_start(struct pl *pl, enum pl_kind kind, int i, const char *env)
     assert_true(i < pl->n[kind]);
     if (p->pid)
         fail_msg("%s-%d runs already", pl_kind_names[kind], i);
-    pid_t pid = fork();
+    pid_t parent = getpid(), pid = fork();
     assert_true(pid >= 0);
     if (!pid)
-        become(pl, kind, i, env);
+        become(pl, kind, i, env, parent);
     p->pid = pid;
     p->wanted = true;
 }

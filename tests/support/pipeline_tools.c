@@ -77,10 +77,12 @@ static int run(const struct pl *pl, const char *const *argv, const char *env, bo
 {
     int ends[2], status = -1;
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-    pid_t pid = fork();
+    pid_t parent = getpid(), pid = fork();
     assert_true(pid >= 0);
     if (!pid) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent)
+            _exit(1); /* it died before that */
         dup2(ends[1], STDOUT_FILENO);
         if (both)
             dup2(ends[1], STDERR_FILENO);

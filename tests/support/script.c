@@ -22,13 +22,20 @@ static _Noreturn void become(const char *const *argv, int out)
     _exit(127);
 }
 
+static void die_with(pid_t parent)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(1);
+}
+
 pid_t script_start(const char *const *argv)
 {
     fflush(NULL);
-    pid_t pid = fork();
+    pid_t parent = getpid(), pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        die_with(parent);
         become(argv, STDERR_FILENO);
     }
     return pid;
@@ -39,9 +46,10 @@ int script_run(const char *const *argv, char *line, size_t n)
     int fd[2], status;
     assert_int_equal(pipe(fd), 0);
     fflush(NULL);
-    pid_t pid = fork();
+    pid_t parent = getpid(), pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
+        die_with(parent);
         close(fd[0]);
         become(argv, line ? fd[1] : STDERR_FILENO);
     }
