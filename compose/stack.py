@@ -27,10 +27,10 @@ class Verdicts:
         begin = time.monotonic()
         try:
             said = do(*args)
-        except (Wrong, AssertionError, OSError, subprocess.SubprocessError) as e:
+        except Exception as e:  # noqa: BLE001 - a step that broke off has failed
             self.failed += 1
             print(f"  FAILED {name} ({time.monotonic() - begin:.0f} s)", flush=True)
-            for line in str(e).splitlines()[-25:]:
+            for line in (str(e) or repr(e)).splitlines()[-25:]:
                 print(f"           {line}", flush=True)
             return False
         self.passed += 1
