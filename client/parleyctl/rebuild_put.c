@@ -16,7 +16,7 @@ const int64_t *put_next(const struct put *p)
 }
 size_t put_bytes(const struct put *p)
 {
-    return held_bytes(p->held);
+    return held_bytes(p->held) + held_bytes(p->once);
 }
 uint64_t put_rows(const struct put *p)
 {
@@ -25,6 +25,20 @@ uint64_t put_rows(const struct put *p)
 const char *put_error(const struct put *p)
 {
     return p->error;
+}
+
+static const struct store_pg_table *table_of(uint8_t number)
+{
+    for (size_t i = 0; i < PERSISTER_TABLES; i++)
+        if (persister_tables[i].table == number)
+            return &persister_tables[i];
+    return NULL;
+}
+
+static struct held *held_of(const struct put *p, uint8_t table)
+{
+    const struct store_pg_table *t = table_of(table);
+    return t && t->load ? p->held : p->once;
 }
 
 int put_failed(struct put *p, PGconn *c, const char *what)
@@ -90,27 +104,27 @@ static int write_both(struct put *p, const struct store_pg_table *t)
 
 static int add_to_arrays(struct put *p, const struct store_pg_table *t, const struct held_row *r)
 {
-    if (r->row.n == 0) {
-        db_array_bytes(&p->keys, r->key.p, r->key.n);
+    if (r->n == 0) {
+        db_array_bytes(&p->keys, r->key, r->key_n);
         return 0;
     }
     if (t->split)
-        return t->split(r->key, r->row, p->columns);
-    db_array_bytes(&p->columns[0], r->key.p, r->key.n);
-    db_array_bytes(&p->columns[1], r->row.p, r->row.n);
+        return t->split(held_key(r), held_value(r), p->columns);
+    db_array_bytes(&p->columns[0], r->key, r->key_n);
+    db_array_bytes(&p->columns[1], r->row, r->n);
     return 0;
 }
 
 /* What cannot be in the table yet went by COPY. */
 static bool by_copy(const struct put *p, const struct held_row *r)
 {
-    return r->table == P_BLOCK || (r->table == P_CELL && !seen_maybe(p->seen, r->table, r->key));
+    return r->table == P_BLOCK || (r->table == P_CELL && !seen_maybe(p->seen, r->table, held_key(r)));
 }
 
 static int write_table(struct put *p, const struct store_pg_table *t)
 {
     start_arrays(p, t);
-    for (const struct held_row *r = held_first(p->held, t->table); r; r = r->next) {
+    for (const struct held_row *r = held_first(held_of(p, t->table), t->table); r; r = r->next) {
         if (by_copy(p, r))
             continue;
         if (add_to_arrays(p, t, r)) {
@@ -129,14 +143,14 @@ static int copy_new(struct put *p, uint8_t table, const char *sql)
 {
     struct copy *c = NULL;
     int rc = 0;
-    for (const struct held_row *r = held_first(p->held, table); r && !rc; r = r->next) {
-        if (!by_copy(p, r) || r->row.n == 0)
+    for (const struct held_row *r = held_first(held_of(p, table), table); r && !rc; r = r->next) {
+        if (!by_copy(p, r) || r->n == 0)
             continue;
         if (!c)
             c = copy_begin(p->write, sql);
         rc = !c                ? -EIO
-             : table == P_CELL ? copy_cell(c, p->part, r->key, r->row)
-                               : copy_block(c, p->part, r->key, r->row);
+             : table == P_CELL ? copy_cell(c, p->part, held_key(r), held_value(r))
+                               : copy_block(c, p->part, held_key(r), held_value(r));
     }
     if (c)
         rc = copy_end(c, rc);
@@ -156,7 +170,7 @@ int put_row(void *put, const struct store_row *r)
 {
     struct put *p = put;
     if (!r->append) {
-        held_put(p->held, r->table, r->key, r->row);
+        held_put(held_of(p, r->table), r->table, r->key, r->row);
         return 0;
     }
     int rc = begin(p);
@@ -168,20 +182,12 @@ int put_row(void *put, const struct store_row *r)
     return rc ? put_failed(p, p->write, "COPY of messages") : 0;
 }
 
-static const struct store_pg_table *table_of(uint8_t number)
-{
-    for (size_t i = 0; i < PERSISTER_TABLES; i++)
-        if (persister_tables[i].table == number)
-            return &persister_tables[i];
-    return NULL;
-}
-
 /* Those of one table that only the database knows. */
 static int ask(struct put *p, uint8_t table)
 {
     db_array_start(&p->keys, DB_OID_BYTEA);
     for (const struct held_row *r = held_first(p->answer, table); r; r = r->next)
-        db_array_bytes(&p->keys, r->key.p, r->key.n);
+        db_array_bytes(&p->keys, r->key, r->key_n);
     db_array_end(&p->keys);
     PGresult *res = statement(p->read, p, table_of(table)->load, &p->keys, 1);
     int rc = PQresultStatus(res) == PGRES_TUPLES_OK ? 0 : put_failed(p, p->read, "rows cannot be read");
@@ -200,7 +206,7 @@ int put_load(void *put, struct fold *f, const struct store_key *keys, size_t n)
     for (size_t i = 0; i < n; i++) {
         const struct held_row *r = held_find(p->held, keys[i].table, keys[i].key);
         if (r)
-            fold_loaded(f, keys[i].table, keys[i].key, r->row);
+            fold_loaded(f, keys[i].table, keys[i].key, held_value(r));
         else if (!seen_maybe(p->seen, keys[i].table, keys[i].key))
             fold_loaded(f, keys[i].table, keys[i].key, (struct slice){0});
         else
@@ -211,7 +217,7 @@ int put_load(void *put, struct fold *f, const struct store_key *keys, size_t n)
             rc = ask(p, t);
     for (uint8_t t = 0; t < STORE_TABLES && !rc; t++)
         for (const struct held_row *r = held_first(p->answer, t); r; r = r->next)
-            fold_loaded(f, t, r->key, r->row);
+            fold_loaded(f, t, held_key(r), held_value(r));
     return rc;
 }
 
@@ -227,7 +233,7 @@ static int fence(struct put *p, const int64_t *next)
     return put_do(p, sql);
 }
 
-int put_commit(struct put *p, const int64_t *next)
+int put_commit(struct put *p, const int64_t *next, size_t keep)
 {
     int rc = begin(p);
     if (p->messages)
@@ -248,8 +254,12 @@ int put_commit(struct put *p, const int64_t *next)
         return rc;
     for (uint8_t t = 0; t < STORE_TABLES; t++)
         for (const struct held_row *r = held_first(p->held, t); r; r = r->next)
-            seen_add(p->seen, t, r->key);
-    held_clear(p->held);
+            seen_add(p->seen, t, held_key(r));
+    held_clear(p->once);
+    if (held_bytes(p->held) > keep)
+        held_clear(p->held);
+    else
+        held_settle(p->held);
     p->began = false;
     p->serial++;
     memcpy(p->next, next, p->n_topics * sizeof *next);

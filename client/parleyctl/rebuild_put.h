@@ -17,14 +17,14 @@ struct put *put_open(const char *conninfo, const char *store, int32_t part, size
                      char *why, size_t why_n);
 void put_free(struct put *);                 /* what was not committed is gone */
 const int64_t *put_next(const struct put *); /* per topic: the mark */
-size_t put_bytes(const struct put *);        /* held back */
+size_t put_bytes(const struct put *);        /* held in memory */
 uint64_t put_rows(const struct put *);       /* rows of history so far */
 
 /* For struct fold_owner. -EIO: put_error() says why. */
 int put_load(void *put, struct fold *, const struct store_key *, size_t n);
 int put_row(void *put, const struct store_row *);
-/* Everything so far, and the mark. */
-int put_commit(struct put *, const int64_t *next);
+/* Everything so far, and the mark. Rows that may be read again stay in memory, unless they are over `keep` bytes. */
+int put_commit(struct put *, const int64_t *next, size_t keep);
 const char *put_error(const struct put *);
 
 #endif

@@ -13,7 +13,9 @@ struct put {
     int32_t part, part_be;
     size_t n_topics;
     int64_t generation, serial, next[STORE_TOPICS];
-    struct held *held, *answer;
+    struct held *held; /* what may be read again; kept behind a commit while there is room */
+    struct held *once; /* what is never read */
+    struct held *answer;
     struct seen *seen; /* NULL: any key may be there */
     struct copy *messages;
     struct db_array columns[STORE_PG_COLUMNS], keys;

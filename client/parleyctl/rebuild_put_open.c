@@ -64,6 +64,7 @@ struct put *put_open(const char *conninfo, const char *store, int32_t part, size
     p->part_be = (int32_t)htobe32((uint32_t)part);
     p->n_topics = n_topics;
     p->held = held_new();
+    p->once = held_new();
     p->answer = held_new();
     p->write = PQconnectdb(conninfo);
     p->read = PQconnectdb(conninfo);
@@ -99,6 +100,7 @@ void put_free(struct put *p)
         db_array_release(&p->columns[i]);
     db_array_release(&p->keys);
     held_free(p->held);
+    held_free(p->once);
     held_free(p->answer);
     seen_free(p->seen);
     free(p);

@@ -22,7 +22,7 @@ struct held {
 static void *must(void *p)
 {
     if (!p) {
-        log_error("no memory for the rows of a rebuild");
+        log_error("no memory for the rows of a rebuild, or a key that no table has");
         abort();
     }
     return p;
@@ -39,7 +39,6 @@ static void lists_clear(struct held *h)
         h->first[t] = NULL;
         h->tail[t] = &h->first[t];
     }
-    h->n = 0;
 }
 
 struct held *held_new(void)
@@ -61,62 +60,73 @@ void held_free(struct held *h)
     free(h);
 }
 
-static struct held_row *find(const struct held *h, uint64_t hash, uint8_t table, struct slice key)
+static struct held_row *find(const struct held *h, uint32_t hash, uint8_t table, struct slice key)
 {
     struct held_row *r = h->buckets[hash & (h->n_buckets - 1)];
     while (r &&
-           (r->hash != hash || r->table != table || r->key.n != key.n || memcmp(r->key.p, key.p, key.n) != 0))
+           (r->hash != hash || r->table != table || r->key_n != key.n || memcmp(r->key, key.p, key.n) != 0))
         r = r->chain;
     return r;
 }
 
 static void grow(struct held *h)
 {
-    free(h->buckets);
+    struct held_row **old = h->buckets;
+    size_t n = h->n_buckets;
     h->n_buckets *= 2;
     h->buckets = must(calloc(h->n_buckets, sizeof(struct held_row *)));
-    for (size_t t = 0; t < STORE_TABLES; t++)
-        for (struct held_row *r = h->first[t]; r; r = r->next) {
+    for (size_t i = 0; i < n; i++)
+        for (struct held_row *r = old[i], *next; r; r = next) {
             struct held_row **b = &h->buckets[r->hash & (h->n_buckets - 1)];
+            next = r->chain;
             r->chain = *b;
             *b = r;
         }
+    free(old);
 }
 
-static struct held_row *add(struct held *h, uint64_t hash, uint8_t table, struct slice key)
+static struct held_row *add(struct held *h, uint32_t hash, uint8_t table, struct slice key)
 {
     if (h->n >= h->n_buckets)
         grow(h);
-    struct held_row *r = must(arena_alloc(h->arena, sizeof *r)), **b;
-    b = &h->buckets[hash & (h->n_buckets - 1)];
-    *r = (struct held_row){.chain = *b, .hash = hash, .table = table};
-    r->key = (struct slice){must(arena_copy(h->arena, key.p, key.n)), key.n};
+    struct held_row *r = must(key.n <= UINT8_MAX ? arena_alloc(h->arena, sizeof *r + key.n) : NULL);
+    struct held_row **b = &h->buckets[hash & (h->n_buckets - 1)];
+    *r = (struct held_row){.chain = *b, .hash = hash, .table = table, .key_n = (uint8_t)key.n};
+    memcpy(r->key, key.p, key.n);
     *b = r;
-    *h->tail[table] = r;
-    h->tail[table] = &r->next;
     h->n++;
     return r;
 }
 
+static void make_due(struct held *h, struct held_row *r)
+{
+    r->due = true;
+    r->next = NULL;
+    *h->tail[r->table] = r;
+    h->tail[r->table] = &r->next;
+}
+
 void held_put(struct held *h, uint8_t table, struct slice key, struct slice row)
 {
-    uint64_t hash = hash_of(table, key);
+    uint32_t hash = (uint32_t)hash_of(table, key);
     struct held_row *r = find(h, hash, table, key);
     if (!r)
         r = add(h, hash, table, key);
+    if (!r->due)
+        make_due(h, r);
     if (row.n > r->room) { /* what grows once grows again */
         bool first = r->room == 0;
         r->room = (uint32_t)(first ? row.n : row.n + row.n / 2);
-        r->row.p = must(arena_alloc(h->arena, r->room));
+        r->row = must(arena_alloc(h->arena, r->room));
     }
     if (row.n)
-        memcpy((void *)(uintptr_t)r->row.p, row.p, row.n);
-    r->row.n = row.n;
+        memcpy(r->row, row.p, row.n);
+    r->n = (uint32_t)row.n;
 }
 
 const struct held_row *held_find(const struct held *h, uint8_t table, struct slice key)
 {
-    return find(h, hash_of(table, key), table, key);
+    return find(h, (uint32_t)hash_of(table, key), table, key);
 }
 
 const struct held_row *held_first(const struct held *h, uint8_t table)
@@ -134,11 +144,20 @@ size_t held_bytes(const struct held *h)
     return arena_used(h->arena) + h->n_buckets * sizeof(struct held_row *);
 }
 
+void held_settle(struct held *h)
+{
+    for (size_t t = 0; t < STORE_TABLES; t++)
+        for (struct held_row *r = h->first[t]; r; r = r->next)
+            r->due = false;
+    lists_clear(h);
+}
+
 void held_clear(struct held *h)
 {
     arena_reset(h->arena);
     memset(h->buckets, 0, h->n_buckets * sizeof(struct held_row *));
     lists_clear(h);
+    h->n = 0;
 }
 
 /* ---- seen ---- */

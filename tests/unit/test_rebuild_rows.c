@@ -19,8 +19,8 @@ static void expect(const struct held *h, uint8_t table, const char *key, const c
 {
     const struct held_row *r = held_find(h, table, text(key));
     assert_non_null(r);
-    assert_int_equal(r->row.n, strlen(row));
-    assert_memory_equal(r->row.p, row, strlen(row));
+    assert_int_equal(r->n, strlen(row));
+    assert_memory_equal(r->row, row, strlen(row));
 }
 
 static void the_last_row_of_a_key_stays(void **state)
@@ -38,10 +38,10 @@ static void the_last_row_of_a_key_stays(void **state)
     expect(h, 2, "a", "another table");
     assert_null(held_find(h, 2, text("b")));
     held_put(h, 1, text("b"), (struct slice){0}); /* a row that is to go */
-    assert_int_equal(held_find(h, 1, text("b"))->row.n, 0);
+    assert_int_equal(held_find(h, 1, text("b"))->n, 0);
     const struct held_row *r = held_first(h, 1); /* in the order of the first rows */
-    assert_memory_equal(r->key.p, "a", 1);
-    assert_memory_equal(r->next->key.p, "b", 1);
+    assert_memory_equal(r->key, "a", 1);
+    assert_memory_equal(r->next->key, "b", 1);
     assert_null(r->next->next);
     assert_int_equal(held_count(h), 3);
     held_clear(h);
@@ -49,6 +49,26 @@ static void the_last_row_of_a_key_stays(void **state)
     assert_null(held_find(h, 1, text("a")));
     held_free(h);
     held_free(NULL);
+}
+
+static void what_is_settled_is_found_and_not_due(void **state)
+{
+    struct held *h = held_new();
+    (void)state;
+    held_put(h, 1, text("a"), text("one"));
+    held_put(h, 1, text("b"), text("two"));
+    held_settle(h);
+    assert_null(held_first(h, 1));
+    expect(h, 1, "a", "one");
+    held_put(h, 1, text("b"), text("due again"));
+    held_put(h, 1, text("b"), text("once"));
+    held_put(h, 1, text("c"), text("new"));
+    const struct held_row *r = held_first(h, 1);
+    assert_memory_equal(r->key, "b", 1);
+    assert_memory_equal(r->next->key, "c", 1);
+    assert_null(r->next->next);
+    assert_int_equal(held_count(h), 3);
+    held_free(h);
 }
 
 static void many_rows_are_found_again(void **state)
@@ -60,7 +80,7 @@ static void many_rows_are_found_again(void **state)
     for (uint32_t i = 0; i < MANY; i++) {
         const struct held_row *r = held_find(h, i % 3, (struct slice){&i, sizeof i});
         assert_non_null(r);
-        assert_memory_equal(r->row.p, &i, sizeof i);
+        assert_memory_equal(r->row, &i, sizeof i);
     }
     assert_int_equal(held_count(h), MANY);
     assert_true(held_bytes(h) > MANY * 8);
@@ -89,6 +109,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_last_row_of_a_key_stays),
         cmocka_unit_test(many_rows_are_found_again),
+        cmocka_unit_test(what_is_settled_is_found_and_not_due),
         cmocka_unit_test(what_was_written_is_never_denied),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
