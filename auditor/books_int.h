@@ -32,6 +32,7 @@ struct entry {
     struct id16 *leaving;    /* who see it as their last; owned */
     size_t n_leaving, charge;
     uint64_t seen; /* bit i: see must_bit() */
+    int64_t need;  /* somebody is missing: told once the log is read to there; 0: nobody is */
 };
 
 struct early {         /* seen before its message was, or long after */
@@ -73,6 +74,7 @@ struct book { /* a partition */
     int64_t next; /* what is read next; -1: never was opened */
     int64_t cover_ms;
     int64_t told_to, rows_to;       /* below is judged */
+    int64_t end;                    /* of the log, as of this round; negative: not known */
     int64_t suspect_ms, suspect_to; /* when rows of [rows_to, suspect_to) were first found wrong; 0: not */
     struct entry *first, **last, *by_name;
     struct entry *untold; /* the first not judged by delivery */

@@ -179,6 +179,7 @@ void books_round_ends(struct books *b, const int64_t *end)
     for (int32_t i = 0; i < b->conf.parts; i++) {
         struct book *k = &b->part[i];
         struct early *first, *next;
+        k->end = end[i];
         if (!k->open)
             continue;
         HASH_ITER (hh, k->early, first, next) {
@@ -193,9 +194,22 @@ void books_round_ends(struct books *b, const int64_t *end)
     }
 }
 
-static void judge(const struct books *b, int32_t part, const struct entry *e)
+/* A fanout that was restored from cells further on knows who is a member there. Whoever leaves is told nothing more of a
+ * group, not even of what was said before. */
+static bool left_since(const struct entry *e, struct id16 user)
 {
-    size_t missing = 0;
+    for (const struct entry *x = e->next; x; x = x->next)
+        if (id_eq(x->name.conv, e->name.conv) && x->viewers &&
+            (viewers_find(x->viewers, user) < 0 || is_leaving(x, user)))
+            return true;
+    return false;
+}
+
+/* False: not yet, for it is not known whether the missing have left. */
+static bool judge(const struct books *b, int32_t part, struct entry *e)
+{
+    const struct book *k = &b->part[part];
+    size_t missing = 0, left = 0;
     struct finding f = {.kind = FOUND_UNDELIVERED,
                         .topic = b->conf.topic,
                         .part = part,
@@ -205,14 +219,26 @@ static void judge(const struct books *b, int32_t part, const struct entry *e)
                         .seq = e->name.seq,
                         .what = "fanout is past it, and this member is in no record"};
     for (uint32_t i = 0; i < e->viewers->n; i++) {
+        struct id16 user = e->viewers->users[i];
         int bit = must_bit(e, i);
-        if (bit < 0 || e->seen >> bit & 1 || id_eq(e->viewers->users[i], e->sender))
+        if (bit < 0 || e->seen >> bit & 1 || id_eq(user, e->sender))
             continue;
-        if (missing++ == 0)
-            f.user = e->viewers->users[i];
+        if (left_since(e, user))
+            left++;
+        else if (missing++ == 0)
+            f.user = user;
     }
-    if (missing)
+    if (missing) {
+        if (k->end < 0)
+            return false;
+        if (!e->need)
+            e->need = k->end;
+        if (k->next < e->need)
+            return false;
         report_add(b->conf.report, &f);
+    }
+    report_unjudged("left", left > 0);
+    return true;
 }
 
 void books_round_told(struct books *b, const int64_t *committed)
@@ -225,8 +251,8 @@ void books_round_told(struct books *b, const int64_t *committed)
             struct entry *e = k->untold;
             if (!e->told && e->nameless)
                 report_unjudged("nameless", 1);
-            else if (!e->told)
-                judge(b, i, e);
+            else if (!e->told && !judge(b, i, e))
+                break;
             e->told = true;
         }
         book_close_front(k);

@@ -347,6 +347,37 @@ static void so_is_one_that_a_member_who_is_away_does_not_get(void **state)
     told_once(FOUND_UNDELIVERED, 2);
 }
 
+/* A restored fanout may not know any more who was a member then. */
+static void but_not_of_who_left_meanwhile(void **state)
+{
+    (void)state;
+    struct id16 g = group_of("anna", 1);
+    read_one(said((struct op){.from = "anna",
+                              .client_seq = 1,
+                              .kind = K(GROUP_CREATE),
+                              .conv = g,
+                              .users = {"bert", "carl"},
+                              .text = "us"}));
+    see_all();
+    live(w, "bert", 1, 1, 9, 1);
+    live(w, "carl", 1, 2, 9, 1);
+    struct record said_then = said((struct op){.from = "anna", .client_seq = 2, .conv = g});
+    for (size_t i = w->seen; i < w->run.fx.n_sends; i++)
+        if (w->run.fx.sends[i].topic != T_DELIVER0 + 2)
+            see(i); /* carl's is lost */
+    w->seen = w->run.fx.n_sends;
+    read_one(said_then);
+    struct record leave =
+        said((struct op){.from = "carl", .client_seq = 3, .kind = K(GROUP_LEAVE), .conv = g});
+    see_all();
+    round_of(w->offset); /* the log goes further than it was read */
+    assert_int_equal(n_told, 0);
+    read_one(leave);
+    round_of(w->offset);
+    round_of(w->offset);
+    assert_int_equal(n_told, 0);
+}
+
 static struct books_sight fabricated(const char *to, uint64_t seq, struct id16 *user)
 {
     *user = uid(to);
@@ -612,6 +643,7 @@ int main(void)
         T(nor_when_postgresql_is_made_anew),
         T(a_message_nobody_was_sent_is_told_once),
         T(so_is_one_that_a_member_who_is_away_does_not_get),
+        T(but_not_of_who_left_meanwhile),
         T(a_delivery_to_somebody_else_is_told_once),
         T(so_is_one_of_long_ago),
         T(a_message_from_nowhere_is_told_once),
