@@ -8,7 +8,7 @@ import random
 import threading
 import time
 
-from device import WAIT_S, Lost, pb
+from device import WAIT_S, Late, Lost, pb
 from person import PATIENCE_S, Person
 
 OPS = {"chat": 30, "group": 40, "edit": 5, "recall": 2, "react": 5, "repeat": 8, "reconnect": 3, "away": 2, "blink": 2, "read": 6, "ask": 4,
@@ -102,7 +102,7 @@ class Workload:
                 self.count[name] = self.count.get(name, 0) + 1
                 await d.settled(r.choice([0, 2, 8]))
                 self._learn(d)
-            except (Lost, OSError):
+            except (Lost, Late, OSError):
                 d.log("info", client_seqs=sorted(d.sends))
                 await self._back(d, r)
             await asyncio.sleep(r.random() * 2 * self.pause)

@@ -26,6 +26,10 @@ class Lost(Exception):
     """The connection ended; what had no answer is sent again."""
 
 
+class Late(AssertionError):
+    """Nobody took a log-in in time."""
+
+
 class Device:
     patience = None         # seconds without an answer or an outcome after which a connection is given up; None: a failure
     confirm_later = None    # seconds after which what was pushed is confirmed, also when it is little
@@ -230,7 +234,8 @@ class Device:
                 assert r.code in AGAIN, f"{self.login}: log-in: {r}"
             except (Lost, OSError) as e:
                 r = repr(e)
-            assert asyncio.get_running_loop().time() < limit, f"{self.login}: no log-in in {WAIT_S} s: {r}"
+            if asyncio.get_running_loop().time() > limit:
+                raise Late(f"{self.login}: no log-in in {WAIT_S} s: {r}")
             await asyncio.sleep(pause)
             edge, pause = edge + 1, min(2 * pause, 2)
         self.user, self.number, self.token = r.user, r.device, r.token
