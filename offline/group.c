@@ -18,6 +18,14 @@ static bool covered(struct offline *o, struct id16 user, uint32_t device, struct
     return r && r->upto >= upto; /* where the device began does not matter: it chose that */
 }
 
+/* This very event. A claim of later ones says nothing of it: im.cursor may be read before what went another way. */
+static bool claimed(struct offline *o, struct id16 user, uint32_t device, struct id16 conv, uint64_t seq)
+{
+    const struct cursors *c = rows_cursors(o, user, device, cursors_bucket(conv));
+    const struct range *r = c ? cursors_find(c, conv) : NULL;
+    return r && r->from <= seq && seq <= r->upto;
+}
+
 bool mark_concerns(struct offline *o, const struct user *u, const struct udevice *d, const struct mark *m,
                    uint64_t *upto, bool *unknown)
 {
@@ -121,7 +129,7 @@ static size_t who_is_live(struct offline *o, const struct listed *l, const struc
     for (uint32_t i = 0; i < l->u->n_live; i++) {
         const struct session *s = &l->u->live[i];
         if (is_served(l->served, l->n_served, s->device) || lease_over(o->lease, s->slot, s->epoch) ||
-            covered(o, s->user, s->device, e->conv, e->seq))
+            claimed(o, s->user, s->device, e->conv, e->seq))
             continue;
         if (n == o->cap_told) {
             o->cap_told = o->cap_told ? o->cap_told * 2 : 64;
@@ -173,10 +181,12 @@ enum core_rc mark_bounced(struct offline *o, struct user *u, struct queue *q, co
     const struct head *h = head_at(o, e);
     if (!h || u->marks.missing)
         return CORE_STOP;
-    if (covered(o, u->id, q->device, e->conv, e->seq))
+    if (claimed(o, u->id, q->device, e->conv, e->seq))
         return CORE_OK;
     const struct mark *m = marks_find(&u->marks, e->conv);
-    if (!user_has(u, q->device)) { /* its login comes later: nobody would keep a mark for it */
+    /* Nobody would keep a mark for a device whose login comes later, nor for one that claims later events already: the
+     * session after the one that was to have this may be ahead of it. */
+    if (!user_has(u, q->device) || covered(o, u->id, q->device, e->conv, e->seq)) {
         q->header_dirty |= !q->rest_in_history;
         q->rest_in_history = true;
         rows_touch_queue(o, q);

@@ -361,6 +361,22 @@ static void a_bounce_before_the_first_login_is_not_lost(void **state)
     assert_true(page(w, sess(1, 8), 0)->rest_in_history);
 }
 
+/* A session that went on elsewhere may have, and claim, what came after what its edge took with it. */
+static void a_bounce_below_a_claim_is_told_and_not_forgotten(void **state)
+{
+    struct world *w = *state;
+    away(w, "anna", one_device, 1);
+    one(w, r_login(w, sess(1, 9), one_device, 1, false, false));
+    one(w, r_cursor(w, 1, 1, 10, 12));
+    one(w, r_pointed(w, sess(1, 8), 1, 7));
+    told(w, sess(1, 9), 1, 7);
+    one(w, r_pointed(w, sess(1, 8), 1, 11)); /* it has that */
+    no_more(w);
+    one(w, r_end(w, sess(1, 9)));
+    one(w, r_login(w, sess(1, 15), one_device, 1, false, false));
+    assert_true(page(w, sess(1, 15), 0)->rest_in_history); /* the push may have met the session's end */
+}
+
 /* ---- those who left ---- */
 
 static void who_left_is_told_nothing_of_what_came_after(void **state)
@@ -801,6 +817,7 @@ int main(void)
         T(a_user_row_of_version_1_learns_who_is_live_from_the_queues),
         T(a_bounce_without_payload_marks),
         T(a_bounce_before_the_first_login_is_not_lost),
+        T(a_bounce_below_a_claim_is_told_and_not_forgotten),
         T(who_left_is_told_nothing_of_what_came_after),
         T(who_leaves_connected_has_no_mark_for_ever),
         T(who_left_learns_nothing_from_what_came_back),
