@@ -238,13 +238,17 @@ static void a_send_that_was_not_acked_is_sent_again_and_is_one(void **state)
         restart(PL_FANOUT, 0, "PARLEY_PLANT=no-duplicate-check");
         restart(PL_PERSISTER, 0, "PARLEY_PLANT=no-duplicate-check");
     }
-    restart(PL_EDGE, 0, at);
-    pl_expect_end(pl, PL_EDGE, 0);
+    for (int i = 0; i < 2; i++) { /* wherever the clients go */
+        restart(PL_EDGE, i, at);
+        pl_expect_end(pl, PL_EDGE, i);
+    }
     pl_wait_ready(pl);
     struct traffic *t = traffic_here(broken);
-    TRAFFIC_UNTIL(t, pl, !pl_running(pl, PL_EDGE, 0));
-    died_there(PL_EDGE, 0, at);
-    pl_start(pl, PL_EDGE, 0, NULL);
+    TRAFFIC_UNTIL(t, pl, !pl_running(pl, PL_EDGE, 0) && !pl_running(pl, PL_EDGE, 1));
+    for (int i = 0; i < 2; i++) {
+        died_there(PL_EDGE, i, at);
+        pl_start(pl, PL_EDGE, i, NULL);
+    }
     TRAFFIC_UNTIL(t, pl, traffic_online(t));
     traffic_more(t, 30);
     traffic_settle(t);
