@@ -11,18 +11,23 @@ METRIC_COUNTER(unmarked, "parley_offline_unmarked_total",
 METRIC_COUNTER(marks_full, "parley_offline_marks_full_total",
                "Marks that found no room; the user is told that the rest is in history.");
 
-static bool covered(struct offline *o, struct id16 user, uint32_t device, struct id16 conv, uint64_t upto)
+/* What the device claims of the conversation; NULL: nothing that is in memory. */
+static const struct range *claim_of(struct offline *o, struct id16 user, uint32_t device, struct id16 conv)
 {
     const struct cursors *c = rows_cursors(o, user, device, cursors_bucket(conv));
-    const struct range *r = c ? cursors_find(c, conv) : NULL;
+    return c ? cursors_find(c, conv) : NULL;
+}
+
+static bool covered(struct offline *o, struct id16 user, uint32_t device, struct id16 conv, uint64_t upto)
+{
+    const struct range *r = claim_of(o, user, device, conv);
     return r && r->upto >= upto; /* where the device began does not matter: it chose that */
 }
 
 /* This very event. A claim of later ones says nothing of it: im.cursor may be read before what went another way. */
 static bool claimed(struct offline *o, struct id16 user, uint32_t device, struct id16 conv, uint64_t seq)
 {
-    const struct cursors *c = rows_cursors(o, user, device, cursors_bucket(conv));
-    const struct range *r = c ? cursors_find(c, conv) : NULL;
+    const struct range *r = claim_of(o, user, device, conv);
     return r && r->from <= seq && seq <= r->upto;
 }
 
