@@ -27,20 +27,6 @@ const char *put_error(const struct put *p)
     return p->error;
 }
 
-static const struct store_pg_table *table_of(uint8_t number)
-{
-    for (size_t i = 0; i < PERSISTER_TABLES; i++)
-        if (persister_tables[i].table == number)
-            return &persister_tables[i];
-    return NULL;
-}
-
-static struct held *held_of(const struct put *p, uint8_t table)
-{
-    const struct store_pg_table *t = table_of(table);
-    return t && t->load ? p->held : p->once;
-}
-
 int put_failed(struct put *p, PGconn *c, const char *what)
 {
     const char *why = PQerrorMessage(c);
@@ -124,7 +110,7 @@ static bool by_copy(const struct put *p, const struct held_row *r)
 static int write_table(struct put *p, const struct store_pg_table *t)
 {
     start_arrays(p, t);
-    for (const struct held_row *r = held_first(held_of(p, t->table), t->table); r; r = r->next) {
+    for (const struct held_row *r = held_first(p->of[t->table], t->table); r; r = r->next) {
         if (by_copy(p, r))
             continue;
         if (add_to_arrays(p, t, r)) {
@@ -143,7 +129,7 @@ static int copy_new(struct put *p, uint8_t table, const char *sql)
 {
     struct copy *c = NULL;
     int rc = 0;
-    for (const struct held_row *r = held_first(held_of(p, table), table); r && !rc; r = r->next) {
+    for (const struct held_row *r = held_first(p->of[table], table); r && !rc; r = r->next) {
         if (!by_copy(p, r) || r->n == 0)
             continue;
         if (!c)
@@ -170,7 +156,7 @@ int put_row(void *put, const struct store_row *r)
 {
     struct put *p = put;
     if (!r->append) {
-        held_put(held_of(p, r->table), r->table, r->key, r->row);
+        held_put(p->of[r->table], r->table, r->key, r->row);
         return 0;
     }
     int rc = begin(p);
@@ -180,6 +166,14 @@ int put_row(void *put, const struct store_row *r)
         rc = p->messages ? copy_message(p->messages, p->part, r->table == P_EVENT, r->row) : -EIO;
     p->rows++;
     return rc ? put_failed(p, p->write, "COPY of messages") : 0;
+}
+
+static const struct store_pg_table *table_of(uint8_t number)
+{
+    for (size_t i = 0; i < PERSISTER_TABLES; i++)
+        if (persister_tables[i].table == number)
+            return &persister_tables[i];
+    return NULL;
 }
 
 /* Those of one table that only the database knows. */

@@ -13,8 +13,9 @@ struct put {
     int32_t part, part_be;
     size_t n_topics;
     int64_t generation, serial, next[STORE_TOPICS];
-    struct held *held; /* what may be read again; kept behind a commit while there is room */
-    struct held *once; /* what is never read */
+    struct held *held;             /* what may be read again; kept behind a commit while there is room */
+    struct held *once;             /* what is never read */
+    struct held *of[STORE_TABLES]; /* which of the two a table's rows are in */
     struct held *answer;
     struct seen *seen; /* NULL: any key may be there */
     struct copy *messages;

@@ -1,6 +1,7 @@
 /* rebuild_put_open.c: taking a partition over, and letting it go. */
 #include "client/parleyctl/rebuild_put_int.h"
 #include "persister/rows.h"
+#include "persister/tables.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -65,6 +66,11 @@ struct put *put_open(const char *conninfo, const char *store, int32_t part, size
     p->n_topics = n_topics;
     p->held = held_new();
     p->once = held_new();
+    for (size_t t = 0; t < STORE_TABLES; t++)
+        p->of[t] = p->once;
+    for (size_t i = 0; i < PERSISTER_TABLES; i++)
+        if (persister_tables[i].load)
+            p->of[persister_tables[i].table] = p->held;
     p->answer = held_new();
     p->write = PQconnectdb(conninfo);
     p->read = PQconnectdb(conninfo);
