@@ -1,6 +1,7 @@
 #include "auditor/otlp.h"
 
 #include "common/base/clock.h"
+#include "common/base/hex.h"
 #include "common/base/log.h"
 #include "common/base/metrics.h"
 #include "common/base/version.h"
@@ -46,10 +47,8 @@ struct otlp {
 
 static void put_hex(struct bytes *b, const char *key, const uint8_t *p, size_t n)
 {
-    bytes_printf(b, "\"%s\":\"", key);
-    for (size_t i = 0; i < n; i++)
-        bytes_printf(b, "%02x", p[i]);
-    bytes_str(b, "\"");
+    char hex[ID_HEX]; /* nothing here is longer than an id */
+    bytes_printf(b, "\"%s\":\"%s\"", key, hex_encode(hex, p, n));
 }
 
 static void put_number(struct bytes *b, const char *key, int64_t v)
