@@ -153,12 +153,17 @@ class Device:
         task = self.task
         asyncio.get_running_loop().call_later(delay_s, lambda: self.task is task and not self.over and call(*args))
 
+    def has(self, conversation):
+        """The numbers that may be claimed there."""
+        return self.seen[conversation]
+
     def confirm(self):
         """Cursors are left out now and then: the server must cope with repeats, never with losses."""
         ack = pb.DeliveryAck(upto=self.delivery)
-        for conversation, events in list(self.seen.items())[:64]:
-            upto = start = max(events)
-            while start - 1 in events:
+        for conversation in list(self.seen)[:64]:
+            have = self.has(conversation)
+            upto = start = max(have)
+            while start - 1 in have:
                 start -= 1
             c = ack.cursors.add(conversation=conversation, upto=upto)
             setattr(c, "from", start)
